@@ -1,0 +1,250 @@
+"""Passes over all rows: the fused loss and gradient, scores, evaluation, and the dual's entropy.
+
+n rows, d features, K score columns (one for two classes). Rows are cut into chunks that depend on n alone;
+threads take whole chunks, and chunks are added up in order: the same bits for any number of threads.
+"""
+
+from libc.math cimport exp, log
+from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from .simd cimport floating, softmax
+from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
+
+cdef extern from "team.h" nogil:
+    ctypedef long team_counter
+    void team_run(int n, void (*task)(void*, int) noexcept, void* shared) noexcept
+    long team_next(team_counter* counter) noexcept
+
+cdef enum Mode:
+    GRADIENT, SCORES, EVALUATE, ENTROPY
+
+cdef struct Job:
+    Mode mode
+    const Source* X
+    const int32_t* y
+    const double* s
+    const void* W
+    const void* bias
+    Py_ssize_t K, start, stop, n_chunks, itemsize
+    team_counter counter
+    bint failed                 # memory was short
+    void* G                     # GRADIENT: n_chunks x K d
+    double* mass                # GRADIENT: n_chunks x K
+    double* total               # n_chunks: loss, or entropy
+    double* correct             # EVALUATE: n_chunks
+    void* out                   # SCORES: n x K
+    const double* shrink        # ENTROPY: K + 1 factors a_k
+    const double* receive       # ENTROPY: K + 1 shares b_k
+    double mix                  # ENTROPY: c
+
+
+cdef Py_ssize_t count_chunks(Py_ssize_t n) noexcept nogil:
+    """At most 16, of at least 256 rows."""
+    return max(1, min(16, n // 256))
+
+
+cdef double count_correct(const floating* Z, const Block* block, Py_ssize_t K) noexcept nogil:
+    """Weight of the rows whose highest score, the first of equals, is the label's."""
+    cdef double correct = 0
+    cdef Py_ssize_t i, k, best
+    for i in range(block.B):
+        if K == 1:
+            best = Z[i] > 0
+        else:
+            best = 0
+            for k in range(1, K):
+                if Z[k * block.size + i] > Z[best * block.size + i]:
+                    best = k
+        if best == block.y[i]:
+            correct += (<floating*> block.s)[i]
+    return correct
+
+
+cdef double mixed_entropy(const floating* Z, const Block* block, const Job* job) noexcept nogil:
+    """sum_i s_i H((1 - c) e_y + c q_i), where q_ik = p_ik a_k for classes that give mass (a_k < 1) and
+    p_ik + b_k sum_l p_il (1 - a_l) for those that receive it. One score column stands for two classes."""
+    cdef Py_ssize_t i, k, K = max(job.K, 2)
+    cdef double top, total, given, p, q, part, entropy, log_total, z, c = job.mix
+    entropy = 0
+    for i in range(block.B):
+        top = 0 if job.K == 1 else Z[i]
+        for k in range(job.K):
+            top = max(top, Z[k * block.size + i])
+        total = exp(-top) if job.K == 1 else 0
+        for k in range(job.K):
+            total += exp(Z[k * block.size + i] - top)
+        log_total = top + log(total)
+        given = 0
+        for k in range(K):
+            z = Z[k * block.size + i] if job.K > 1 else (Z[i] if k else 0)
+            given += exp(z - log_total) * (1 - job.shrink[k])
+        part = 0
+        for k in range(K):
+            z = Z[k * block.size + i] if job.K > 1 else (Z[i] if k else 0)
+            p = exp(z - log_total)
+            q = c * (p * job.shrink[k] + given * job.receive[k])
+            if k == block.y[i]:
+                q += 1 - c
+            if q > 0:
+                part -= q * log(q)
+        entropy += (<floating*> block.s)[i] * part
+    return entropy
+
+
+cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, bint first,
+                    floating* type_only) noexcept nogil:
+    cdef Py_ssize_t i, k, K = job.K
+    cdef floating* Z = <floating*> block.Z
+    cdef floating* out = <floating*> job.out
+    block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, K)
+    if job.mode == GRADIENT:
+        job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
+        block_gradient(job.X, block, K, not first, <floating*> job.G + chunk * K * job.X.d)
+    elif job.mode == SCORES:
+        for i in range(block.B):
+            for k in range(K):
+                out[(start - job.start + i) * K + k] = Z[k * block.size + i]
+    elif job.mode == EVALUATE:
+        job.correct[chunk] += count_correct(Z, block, K)
+        job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
+    else:
+        job.total[chunk] += mixed_entropy(Z, block, job)
+
+
+cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
+    """Takes chunks until none is left."""
+    cdef Py_ssize_t size = block_rows(job.X, job.K, sizeof(floating)), n = job.stop - job.start
+    cdef Py_ssize_t chunk, start, first, last
+    cdef Block* block = new_block(job.X, size, job.K, sizeof(floating))
+    if block == NULL:
+        job.failed = True
+        return
+    while True:
+        chunk = team_next(&job.counter)
+        if chunk >= job.n_chunks:
+            break
+        first = job.start + chunk * n // job.n_chunks
+        last = job.start + (chunk + 1) * n // job.n_chunks
+        start = first
+        while start < last:
+            fetch(job.X, block, NULL, start, min(start + size, last), last, job.y, job.s, type_only)
+            run_block(job, block, chunk, start, start == first, type_only)
+            start += size
+    free_block(block)
+
+
+cdef void run(void* shared, int member) noexcept nogil:
+    cdef Job* job = <Job*> shared
+    if job.itemsize == sizeof(float):
+        run_chunks(job, <float*> NULL)
+    else:
+        run_chunks(job, <double*> NULL)
+
+
+cdef class _Pass:
+    """A Job and the memory it writes to."""
+
+    cdef Job job
+
+    def __cinit__(self):
+        memset(&self.job, 0, sizeof(Job))
+
+    def __dealloc__(self):
+        free(self.job.G)
+        free(self.job.mass)
+        free(self.job.total)
+        free(self.job.correct)
+
+    cdef int prepare(self, Mode mode, Rows X, const void* W, const void* bias, Py_ssize_t K,
+                     Py_ssize_t itemsize, Py_ssize_t start, Py_ssize_t stop) except -1:
+        cdef Job* job = &self.job
+        if not 0 <= start <= stop <= X.source.n:
+            raise ValueError(f"rows {start}:{stop} are not within the {X.source.n} rows of X")
+        job.mode, job.X, job.W, job.bias, job.K, job.itemsize = mode, &X.source, W, bias, K, itemsize
+        job.start, job.stop = start, stop
+        job.n_chunks = count_chunks(stop - start)
+        job.total = <double*> calloc(job.n_chunks, sizeof(double))
+        job.correct = <double*> calloc(job.n_chunks, sizeof(double))
+        job.mass = <double*> calloc(job.n_chunks * K, sizeof(double))
+        if mode == GRADIENT:
+            job.G = calloc(job.n_chunks * max(1, K * X.source.d), itemsize)
+        if job.total == NULL or job.correct == NULL or job.mass == NULL or (mode == GRADIENT and job.G == NULL):
+            raise MemoryError
+        return 0
+
+    cdef int run(self, int n_threads) except -1:
+        with nogil:
+            team_run(min(n_threads, self.job.n_chunks), run, &self.job)
+        if self.job.failed:
+            raise MemoryError
+        return 0
+
+    cdef double sum(self, const double* values):
+        cdef Py_ssize_t chunk
+        cdef double total = 0
+        for chunk in range(self.job.n_chunks):
+            total += values[chunk]
+        return total
+
+
+def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, floating[::1] W, floating[::1] bias,
+                  double[::1] G, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads):
+    """The fused pass over rows start to stop: returns sum_i s_i loss_i and adds up sum_i r_i x_i' in G and
+    sum_i s_i p_i in mass, r_i = s_i (p_i - y_i).
+
+    Parameters
+    ----------
+    W : (K d,)                  # IN, as X is read: K x d (dense) or d x K (CSR)
+    bias : (K,)                 # IN
+    y, s : (n,)                 # IN
+    G, mass : (K d,), (K,)      # IN and OUT: added to
+    """
+    cdef _Pass work = _Pass()
+    cdef Py_ssize_t chunk, e, k
+    cdef floating* part
+    work.prepare(GRADIENT, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
+    work.job.y, work.job.s = &y[0], &s[0]
+    work.run(n_threads)
+    with nogil:
+        for chunk in range(work.job.n_chunks):
+            part = <floating*> work.job.G + chunk * G.shape[0]
+            for e in range(G.shape[0]):
+                G[e] += part[e]
+            for k in range(work.job.K):
+                mass[k] += work.job.mass[chunk * work.job.K + k]
+    return work.sum(work.job.total)
+
+
+def decision(Rows X, floating[::1] W, floating[::1] bias, floating[:, ::1] out, Py_ssize_t start,
+             Py_ssize_t stop, int n_threads):
+    """out = scores of rows start to stop, (stop - start) x K."""
+    cdef _Pass work = _Pass()
+    if start == stop:
+        return
+    work.prepare(SCORES, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
+    work.job.out = &out[0, 0]
+    work.run(n_threads)
+
+
+def evaluate(Rows X, const int32_t[::1] y, const double[::1] s, floating[::1] W, floating[::1] bias,
+             Py_ssize_t start, Py_ssize_t stop, int n_threads):
+    """Returns sum_i s_i loss_i and the weight of the correctly classified rows."""
+    cdef _Pass work = _Pass()
+    work.prepare(EVALUATE, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
+    work.job.y, work.job.s = &y[0], &s[0]
+    work.run(n_threads)
+    return work.sum(work.job.total), work.sum(work.job.correct)
+
+
+def dual_entropy(Rows X, const int32_t[::1] y, const double[::1] s, double[::1] W, double[::1] bias,
+                 const double[::1] shrink, const double[::1] receive, double mix, Py_ssize_t start,
+                 Py_ssize_t stop, int n_threads):
+    """sum_i s_i H((1 - mix) e_y + mix q_i) for the feasible q of certificate.py."""
+    cdef _Pass work = _Pass()
+    work.prepare(ENTROPY, X, &W[0], &bias[0], bias.shape[0], sizeof(double), start, stop)
+    work.job.y, work.job.s = &y[0], &s[0]
+    work.job.shrink, work.job.receive, work.job.mix = &shrink[0], &receive[0], mix
+    work.run(n_threads)
+    return work.sum(work.job.total)

@@ -1,0 +1,97 @@
+"""Shapes of simd/simd.h: a block of B rows, d features, K classes; Z and R are K x B, W and G K x d."""
+
+from libc.stdint cimport int32_t, uint8_t
+
+cdef extern from "simd.h" nogil:
+    ctypedef struct SimdFloat "fastlr_simd_float":
+        void scores(const float* const* rows, const float* W, Py_ssize_t ldw, const float* bias,
+                    Py_ssize_t B, Py_ssize_t K, Py_ssize_t d, float* Z, Py_ssize_t ldz) noexcept nogil
+        void accumulate(const float* const* rows, const float* R, Py_ssize_t ldr, Py_ssize_t B,
+                        Py_ssize_t K, Py_ssize_t d, const char* const* next, Py_ssize_t size, bint beta,
+                        float* G, Py_ssize_t ldg) noexcept nogil
+        double softmax(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
+                       Py_ssize_t K, double* mass) noexcept nogil
+        double logistic(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
+                        Py_ssize_t K, double* mass) noexcept nogil
+        void exp(const float* x, Py_ssize_t n, float* out) noexcept nogil
+        void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
+        void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
+        void pack_double(const double* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
+
+    ctypedef struct SimdDouble "fastlr_simd_double":
+        void scores(const double* const* rows, const double* W, Py_ssize_t ldw, const double* bias,
+                    Py_ssize_t B, Py_ssize_t K, Py_ssize_t d, double* Z, Py_ssize_t ldz) noexcept nogil
+        void accumulate(const double* const* rows, const double* R, Py_ssize_t ldr, Py_ssize_t B,
+                        Py_ssize_t K, Py_ssize_t d, const char* const* next, Py_ssize_t size, bint beta,
+                        double* G, Py_ssize_t ldg) noexcept nogil
+        double softmax(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
+                       Py_ssize_t K, double* mass) noexcept nogil
+        double logistic(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
+                        Py_ssize_t K, double* mass) noexcept nogil
+        void exp(const double* x, Py_ssize_t n, double* out) noexcept nogil
+        void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
+        void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
+        void pack_double(const double* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
+
+    const Py_ssize_t PAD "FASTLR_PAD"
+
+# The tables of the instruction set in use.
+cdef const SimdFloat* simd_float
+cdef const SimdDouble* simd_double
+
+
+# The same functions by fused type, so that kernels are written once.
+ctypedef fused floating:
+    float
+    double
+
+
+cdef inline void scores(const floating** rows, const floating* W, Py_ssize_t ldw, const floating* bias,
+                        Py_ssize_t B, Py_ssize_t K, Py_ssize_t d, floating* Z, Py_ssize_t ldz) noexcept nogil:
+    if floating is float:
+        simd_float.scores(<const float* const*> rows, W, ldw, bias, B, K, d, Z, ldz)
+    else:
+        simd_double.scores(<const double* const*> rows, W, ldw, bias, B, K, d, Z, ldz)
+
+
+cdef inline void accumulate(const floating** rows, const floating* R, Py_ssize_t ldr, Py_ssize_t B,
+                            Py_ssize_t K, Py_ssize_t d, const char** next, Py_ssize_t size, bint beta,
+                            floating* G, Py_ssize_t ldg) noexcept nogil:
+    if floating is float:
+        simd_float.accumulate(<const float* const*> rows, R, ldr, B, K, d, <const char* const*> next, size,
+                              beta, G, ldg)
+    else:
+        simd_double.accumulate(<const double* const*> rows, R, ldr, B, K, d, <const char* const*> next, size,
+                               beta, G, ldg)
+
+
+cdef inline double softmax(floating* Z, Py_ssize_t ldz, const int32_t* y, const floating* s, Py_ssize_t B,
+                           Py_ssize_t K, double* mass) noexcept nogil:
+    """Scores to residuals: softmax for K > 1, logistic for K = 1."""
+    if floating is float:
+        return (simd_float.softmax if K > 1 else simd_float.logistic)(Z, ldz, y, s, B, K, mass)
+    else:
+        return (simd_double.softmax if K > 1 else simd_double.logistic)(Z, ldz, y, s, B, K, mass)
+
+
+cdef inline void pack(const char* x, int stored, Py_ssize_t stride, Py_ssize_t n, floating* out) noexcept nogil:
+    """Copies n stored values (0: uint8, 1: float, 2: double), `stride` elements apart, to out."""
+    if floating is float:
+        if stored == 0:
+            simd_float.pack_uint8(<const uint8_t*> x, stride, n, out)
+        elif stored == 1:
+            simd_float.pack_float(<const float*> x, stride, n, out)
+        else:
+            simd_float.pack_double(<const double*> x, stride, n, out)
+    else:
+        if stored == 0:
+            simd_double.pack_uint8(<const uint8_t*> x, stride, n, out)
+        elif stored == 1:
+            simd_double.pack_float(<const float*> x, stride, n, out)
+        else:
+            simd_double.pack_double(<const double*> x, stride, n, out)
+
+
+cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    """n rounded up to the widest vector."""
+    return (n + PAD - 1) // PAD * PAD

@@ -1,0 +1,386 @@
+/* The loops, written once for REAL = float or double and vectors of VECTOR_BYTES. See simd.h for shapes. */
+
+#define vec NAME(vec)
+#define uvec NAME(uvec)
+#define ivec NAME(ivec)
+typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef REAL uvec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+typedef INTEGER ivec __attribute__((vector_size(VECTOR_BYTES)));
+
+#define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
+
+#define load NAME(load)
+#define store NAME(store)
+#define load_first NAME(load_first)
+#define store_first NAME(store_first)
+#define splat NAME(splat)
+#define sum_of NAME(sum_of)
+#define larger NAME(larger)
+#define exp_of NAME(exp_of)
+
+INLINE vec load(const REAL *p) { return *(const uvec *)p; }
+INLINE void store(REAL *p, vec v) { *(uvec *)p = v; }
+INLINE vec splat(REAL x) { return x - (vec){0}; }
+
+/* The first n < LANES elements; the others read as zero and are not touched in memory. */
+INLINE vec load_first(const REAL *p, ptrdiff_t n) {
+#if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
+    return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#elif VECTOR_BYTES == 64
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    vec v = {0};
+    for (ptrdiff_t j = 0; j < LANES - 1; j++)
+        if (j < n) v[j] = p[j];
+    return v;
+#endif
+}
+
+INLINE void store_first(REAL *p, vec v, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < LANES - 1; j++)
+        if (j < n) p[j] = v[j];
+}
+
+INLINE REAL sum_of(vec v) {
+#if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
+    return _mm512_reduce_add_pd((__m512d)v);
+#elif VECTOR_BYTES == 64
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    REAL lanes[LANES];
+    memcpy(lanes, &v, sizeof v);
+    for (ptrdiff_t half = LANES / 2; half > 0; half /= 2)
+        for (ptrdiff_t j = 0; j < half; j++) lanes[j] += lanes[j + half];
+    return lanes[0];
+#endif
+}
+
+INLINE vec larger(vec a, vec b) {
+    const ivec mask = a > b;
+    return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
+}
+
+/* ---- exp ------------------------------------------------------------------------------------------
+ * exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, exp(r) by its Taylor polynomial: the first
+ * term left out is below half an ulp. Adding 1.5 * 2^mantissa rounds x / ln 2 to an integer and leaves n
+ * in the low bits, ready to be shifted into the exponent. Below the smallest normal number: 0. */
+#if defined(IS_DOUBLE)
+#define EXP_LOWEST -708.0
+#define EXP_SHIFTER 6755399441055744.0
+#define LN2_HIGH 6.93147180369123816490e-01
+#define LN2_LOW 1.90821492927058770002e-10
+#define EXP_TERMS 13
+#else
+#define EXP_LOWEST -87.0f
+#define EXP_SHIFTER 12582912.0f
+#define LN2_HIGH 0.693359375f
+#define LN2_LOW -2.12194440e-4f
+#define EXP_TERMS 7
+#endif
+
+INLINE vec exp_of(vec x) {
+    static const REAL inverse_factorial[] = {
+        1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
+        1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    const ivec normal = x >= splat((REAL)EXP_LOWEST);
+    const vec clipped = larger(x, splat((REAL)EXP_LOWEST));
+    const vec shifted = clipped * (REAL)1.44269504088896340736 + (REAL)EXP_SHIFTER;
+    const vec n = shifted - (REAL)EXP_SHIFTER;
+    const vec r = (clipped - n * (REAL)LN2_HIGH) - n * (REAL)LN2_LOW;
+    vec p = splat(inverse_factorial[EXP_TERMS]);
+#pragma GCC unroll 16
+    for (int term = EXP_TERMS - 1; term >= 0; term--) p = p * r + inverse_factorial[term];
+    return (vec)(((ivec)p + ((ivec)shifted << MANTISSA)) & normal);
+}
+
+static void NAME(exp)(const REAL *x, ptrdiff_t n, REAL *out) {
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) store(out + i, exp_of(load(x + i)));
+    if (i < n) store_first(out + i, exp_of(load_first(x + i, n - i)), n - i);
+}
+
+/* ---- scores ---------------------------------------------------------------------------------------
+ * A tile of rows x classes dot products stays in registers while the features stream by: each vector of
+ * x serves all classes of the tile and each vector of w all its rows. */
+#if VECTOR_BYTES == 64
+#define TILE_ROWS 4 /* 4 x 5 sums + 4 rows + 1 weight <= 32 registers */
+#define TILE_CLASSES 5
+#else
+#define TILE_ROWS 4 /* 4 x 3 sums + 3 weights + 1 row <= 16 registers */
+#define TILE_CLASSES 3
+#endif
+
+#define score_tile NAME(score_tile)
+INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const *rows, const REAL *W,
+                       ptrdiff_t ldw, const REAL *bias, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+    vec sums[TILE_ROWS][TILE_CLASSES];
+    ptrdiff_t j = 0;
+#pragma GCC unroll 8
+    for (int r = 0; r < n_rows; r++)
+#pragma GCC unroll 8
+        for (int c = 0; c < n_classes; c++) sums[r][c] = (vec){0};
+
+    for (; j + LANES <= d; j += LANES) {
+        vec x[TILE_ROWS];
+#pragma GCC unroll 8
+        for (int r = 0; r < n_rows; r++) x[r] = load(rows[r] + j);
+#pragma GCC unroll 8
+        for (int c = 0; c < n_classes; c++) {
+            const vec w = load(W + c * ldw + j);
+#pragma GCC unroll 8
+            for (int r = 0; r < n_rows; r++) sums[r][c] += x[r] * w;
+        }
+    }
+    if (j < d) {
+#pragma GCC unroll 8
+        for (int c = 0; c < n_classes; c++) {
+            const vec w = load_first(W + c * ldw + j, d - j);
+#pragma GCC unroll 8
+            for (int r = 0; r < n_rows; r++) sums[r][c] += load_first(rows[r] + j, d - j) * w;
+        }
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < n_classes; c++)
+#pragma GCC unroll 8
+        for (int r = 0; r < n_rows; r++) Z[c * ldz + r] = bias[c] + sum_of(sums[r][c]);
+}
+
+/* One call per tile shape, so that every shape is compiled with its sizes known. */
+#define score_rows NAME(score_rows)
+INLINE void score_rows(const int n_rows, ptrdiff_t n_classes, const REAL *const *rows, const REAL *W,
+                       ptrdiff_t ldw, const REAL *bias, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+#define TILE(c)                                                         \
+    case c:                                                             \
+        score_tile(n_rows, c, rows, W, ldw, bias, d, Z, ldz);           \
+        break;
+    switch (n_classes) {
+        TILE(1)
+        TILE(2)
+        TILE(3)
+#if TILE_CLASSES > 3
+        TILE(4)
+        TILE(5)
+#endif
+    }
+#undef TILE
+}
+
+static void NAME(scores)(const REAL *const *rows, const REAL *W, ptrdiff_t ldw, const REAL *bias,
+                         ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+    /* Rows outside, classes inside: four rows stay in the first-level cache for all their classes.
+     * Groups of classes are as even as they can be: 4 = 2 + 2, not 3 + 1. */
+    const ptrdiff_t n_groups = (K + TILE_CLASSES - 1) / TILE_CLASSES;
+    ptrdiff_t i = 0;
+    for (; i + TILE_ROWS <= B; i += TILE_ROWS)
+        for (ptrdiff_t g = 0; g < n_groups; g++) {
+            const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;
+            score_rows(TILE_ROWS, end - k, rows + i, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
+        }
+    for (; i < B; i++)
+        for (ptrdiff_t g = 0; g < n_groups; g++) {
+            const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;
+            score_rows(1, end - k, rows + i, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
+        }
+}
+
+/* ---- accumulate -----------------------------------------------------------------------------------
+ * A tile of classes x features of G stays in registers while the rows stream by. */
+#define TILE_VECTORS 4 /* 5 x 4 sums + 4 x + 1 r <= 32 registers, or 3 x 4 + 3 + 1 <= 16 */
+
+#define gradient_tile NAME(gradient_tile)
+INLINE void gradient_tile(const int n_classes, const int n_vectors, const ptrdiff_t n_last,
+                          const REAL *const *rows, ptrdiff_t j, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
+                          const char *const *next, ptrdiff_t size, int beta, REAL *G, ptrdiff_t ldg) {
+    /* n_last > 0: the tile is one vector of which only n_last features exist. */
+    vec sums[TILE_CLASSES][TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int c = 0; c < n_classes; c++)
+#pragma GCC unroll 8
+        for (int v = 0; v < n_vectors; v++) {
+            const REAL *at = G + c * ldg + j + v * LANES;
+            sums[c][v] = !beta ? (vec){0} : n_last ? load_first(at, n_last) : load(at);
+        }
+    for (ptrdiff_t i = 0; i < B; i++) {
+        vec r[TILE_CLASSES];
+        if (next)
+            for (ptrdiff_t byte = 0; byte < n_vectors * LANES * size; byte += 64)
+                __builtin_prefetch(next[i] + j * size + byte, 0, 2);
+#pragma GCC unroll 8
+        for (int c = 0; c < n_classes; c++) r[c] = splat(R[c * ldr + i]);
+#pragma GCC unroll 8
+        for (int v = 0; v < n_vectors; v++) {
+            const vec x = n_last ? load_first(rows[i] + j, n_last) : load(rows[i] + j + v * LANES);
+#pragma GCC unroll 8
+            for (int c = 0; c < n_classes; c++) sums[c][v] += r[c] * x;
+        }
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < n_classes; c++)
+#pragma GCC unroll 8
+        for (int v = 0; v < n_vectors; v++) {
+            REAL *at = G + c * ldg + j + v * LANES;
+            if (n_last)
+                store_first(at, sums[c][v], n_last);
+            else
+                store(at, sums[c][v]);
+        }
+}
+
+#define gradient_columns NAME(gradient_columns)
+INLINE void gradient_columns(ptrdiff_t n_classes, const int n_vectors, const ptrdiff_t n_last,
+                             const REAL *const *rows, ptrdiff_t j, const REAL *R, ptrdiff_t ldr,
+                             ptrdiff_t B, const char *const *next, ptrdiff_t size, int beta, REAL *G,
+                             ptrdiff_t ldg) {
+#define TILE(c)                                                                                          \
+    case c:                                                                                              \
+        gradient_tile(c, n_vectors, n_last, rows, j, R, ldr, B, next, size, beta, G, ldg);               \
+        break;
+    switch (n_classes) {
+        TILE(1)
+        TILE(2)
+        TILE(3)
+#if TILE_CLASSES > 3
+        TILE(4)
+        TILE(5)
+#endif
+    }
+#undef TILE
+}
+
+static void NAME(accumulate)(const REAL *const *rows, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
+                             ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size, int beta,
+                             REAL *G, ptrdiff_t ldg) {
+    /* Features outside, classes inside: the slice of B x TILE_VECTORS vectors serves all classes from
+     * the first-level cache. The first group of classes asks for the same features of the next block. */
+    const ptrdiff_t n_groups = (K + TILE_CLASSES - 1) / TILE_CLASSES;
+    ptrdiff_t j = 0;
+#define EACH_GROUP(n_vectors, n_last)                                                                   \
+    for (ptrdiff_t g = 0; g < n_groups; g++) {                                                          \
+        const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;                             \
+        gradient_columns(end - k, n_vectors, n_last, rows, j, R + k * ldr, ldr, B, g ? NULL : next,     \
+                         size, beta, G + k * ldg, ldg);                                                 \
+    }
+    for (; j + TILE_VECTORS * LANES <= d; j += TILE_VECTORS * LANES) EACH_GROUP(TILE_VECTORS, 0)
+    for (; j + LANES <= d; j += LANES) EACH_GROUP(1, 0)
+    if (j < d) EACH_GROUP(1, d - j)
+#undef EACH_GROUP
+}
+
+/* ---- losses on scores ------------------------------------------------------------------------------ */
+#define log_of NAME(log_of)
+#define log1p_of NAME(log1p_of)
+#if defined(IS_DOUBLE)
+INLINE double log_of(double x) { return log(x); }
+INLINE double log1p_of(double x) { return log1p(x); }
+#else
+INLINE float log_of(float x) { return logf(x); }
+INLINE float log1p_of(float x) { return log1pf(x); }
+#endif
+
+static double NAME(softmax)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL *s, ptrdiff_t B,
+                            ptrdiff_t K, double *mass) {
+    double loss = 0.0;
+    for (ptrdiff_t i = 0; i < B; i += LANES) {
+        const ptrdiff_t n = MIN(LANES, B - i);
+        REAL label_score[LANES], top[LANES], total[LANES];
+        vec highest = load(Z + i), sum = {0};
+        for (ptrdiff_t k = 1; k < K; k++) highest = larger(load(Z + k * ldz + i), highest);
+        if (mass)
+            for (ptrdiff_t l = 0; l < n; l++) label_score[l] = Z[y[i + l] * ldz + i + l];
+        for (ptrdiff_t k = 0; k < K; k++) {
+            const vec e = exp_of(load(Z + k * ldz + i) - highest);
+            store(Z + k * ldz + i, e);
+            sum += e;
+        }
+        const vec scale = load(s + i) / sum;
+        for (ptrdiff_t k = 0; k < K; k++) store(Z + k * ldz + i, load(Z + k * ldz + i) * scale);
+        if (mass) {
+            store(top, highest);
+            store(total, sum);
+            for (ptrdiff_t l = 0; l < n; l++)
+                loss += (double)s[i + l] * ((double)log_of(total[l]) + ((double)top[l] - label_score[l]));
+        }
+    }
+    if (mass)
+        for (ptrdiff_t k = 0; k < K; k++) {
+            double sum = 0.0;
+            for (ptrdiff_t i = 0; i < B; i++) sum += (double)Z[k * ldz + i];
+            mass[k] += sum;
+        }
+    for (ptrdiff_t i = 0; i < B; i++) Z[y[i] * ldz + i] -= s[i];
+    return loss;
+}
+
+static double NAME(logistic)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL *s, ptrdiff_t B,
+                             ptrdiff_t K, double *mass) {
+    double loss = 0.0, sum = 0.0;
+    (void)K, (void)ldz;
+    for (ptrdiff_t i = 0; i < B; i += LANES) {
+        const ptrdiff_t n = MIN(LANES, B - i);
+        REAL tail[LANES], score[LANES];
+        const vec z = load(Z + i), away = larger(z, -z);
+        /* sigmoid(|z|) = 1 / (1 + e), sigmoid(-|z|) = e / (1 + e), e = exp(-|z|): no overflow, no loss. */
+        const vec e = exp_of(-away);
+        const ivec positive = z >= (vec){0};
+        const vec numerator = (vec)((positive & (ivec)splat(1)) | (~positive & (ivec)e));
+        const vec p = load(s + i) * numerator / ((REAL)1 + e);
+        store(score, z);
+        store(tail, e);
+        store(Z + i, p);
+        if (mass)
+            for (ptrdiff_t l = 0; l < n; l++) {
+                const double signed_score = y[i + l] ? -(double)score[l] : (double)score[l];
+                loss += (double)s[i + l] * ((signed_score > 0 ? signed_score : 0.0) + (double)log1p_of(tail[l]));
+                sum += (double)Z[i + l];
+            }
+    }
+    if (mass) mass[0] += sum;
+    for (ptrdiff_t i = 0; i < B; i++)
+        if (y[i]) Z[i] -= s[i];
+    return loss;
+}
+
+/* ---- packers --------------------------------------------------------------------------------------- */
+#define PACKER(name, type)                                                                             \
+    static void NAME(name)(const type *x, ptrdiff_t stride, ptrdiff_t n, REAL *out) {                  \
+        if (stride == 1)                                                                               \
+            for (ptrdiff_t j = 0; j < n; j++) out[j] = (REAL)x[j];                                     \
+        else                                                                                           \
+            for (ptrdiff_t j = 0; j < n; j++) out[j] = (REAL)x[j * stride];                            \
+    }
+PACKER(pack_uint8, uint8_t)
+PACKER(pack_float, float)
+PACKER(pack_double, double)
+
+const TABLE NAME(fastlr) = {
+    NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),
+    NAME(exp),        NAME(pack_uint8), NAME(pack_float), NAME(pack_double),
+};
+
+#undef vec
+#undef uvec
+#undef ivec
+#undef LANES
+#undef load
+#undef store
+#undef load_first
+#undef store_first
+#undef splat
+#undef sum_of
+#undef larger
+#undef exp_of
+#undef EXP_LOWEST
+#undef EXP_SHIFTER
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef EXP_TERMS
+#undef TILE_ROWS
+#undef TILE_CLASSES
+#undef TILE_VECTORS
+#undef score_tile
+#undef score_rows
+#undef gradient_tile
+#undef gradient_columns
+#undef log_of
+#undef log1p_of
+#undef PACKER

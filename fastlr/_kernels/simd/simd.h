@@ -1,0 +1,47 @@
+/* The loops that carry fastlr's arithmetic, one table of functions per instruction set and real type.
+ *
+ * Shapes used in all files of this folder: a block of B rows (samples), d features, K classes.
+ *   rows[i][j]      B rows of d features, given as B pointers
+ *   W[k*ldw + j]    K x d weights
+ *   Z[k*ldz + i]    K x B scores, probabilities or residuals: rows of the block are contiguous, so that
+ *                   softmax works on whole vectors of rows; ldz is a multiple of FASTLR_PAD and the lanes
+ *                   beyond B may be read and written
+ */
+#ifndef FASTLR_SIMD_H
+#define FASTLR_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FASTLR_PAD 16 /* rows of a block are padded to the widest vector: 16 floats */
+
+#define FASTLR_TABLE(real)                                                                          \
+    /* Z = bias + W rows', K x B. */                                                                \
+    void (*scores)(const real *const *rows, const real *W, ptrdiff_t ldw, const real *bias,         \
+                   ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, real *Z, ptrdiff_t ldz);                  \
+    /* G = beta G + R rows, K x d; beta is 0 or 1. */     \
+    void (*accumulate)(const real *const *rows, const real *R, ptrdiff_t ldr, ptrdiff_t B,          \
+                       ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size, int beta, \
+                       real *G, ptrdiff_t ldg);                                                     \
+    /* Scores to residuals s (softmax(z) - onehot(y)), in place. Adds the class masses sum_i s_i    \
+     * p_ik to `mass` and returns sum_i s_i (logsumexp(z_i) - z_iy); mass NULL skips both. y and s  \
+     * hold B values, padded to ldz by zeros. */                                                    \
+    double (*softmax)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,         \
+                      ptrdiff_t K, double *mass);                                                   \
+    /* The same for one score a row: s (sigmoid(z) - y), y in {0, 1}; mass has one entry. */        \
+    double (*logistic)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,        \
+                       ptrdiff_t K, double *mass);                                                  \
+    /* out[i] = exp(x[i]), x <= 0. */                                                               \
+    void (*exp)(const real *x, ptrdiff_t n, real *out);                                             \
+    /* out[j] = x[j*stride], converted; stride in elements. */                                      \
+    void (*pack_uint8)(const uint8_t *x, ptrdiff_t stride, ptrdiff_t n, real *out);                 \
+    void (*pack_float)(const float *x, ptrdiff_t stride, ptrdiff_t n, real *out);                   \
+    void (*pack_double)(const double *x, ptrdiff_t stride, ptrdiff_t n, real *out);
+
+typedef struct { FASTLR_TABLE(float) } fastlr_simd_float;
+typedef struct { FASTLR_TABLE(double) } fastlr_simd_double;
+
+extern const fastlr_simd_float fastlr_baseline_float, fastlr_avx2_float, fastlr_avx512_float;
+extern const fastlr_simd_double fastlr_baseline_double, fastlr_avx2_double, fastlr_avx512_double;
+
+#endif

@@ -45,6 +45,8 @@ def kernel(name, depends=(), **options):
 modules = [
     kernel("simd", libraries=[name for name, _ in libraries]),
     kernel("source"),
+    kernel("sgd"),
+    kernel("saga"),
     kernel("passes", depends=["fastlr/_kernels/team.h"]),
 ]
 

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport floating, softmax
+from .simd cimport floating, moments, softmax
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
 
 cdef extern from "team.h" nogil:
@@ -98,7 +98,7 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
     cdef Py_ssize_t i, k, K = job.K
     cdef floating* Z = <floating*> block.Z
     cdef floating* out = <floating*> job.out
-    block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, K)
+    block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, <const floating*> NULL, K)
     if job.mode == GRADIENT:
         job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
         block_gradient(job.X, block, K, not first, <floating*> job.G + chunk * K * job.X.d)
@@ -116,7 +116,7 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
 cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
     """Takes chunks until none is left."""
     cdef Py_ssize_t size = block_rows(job.X, job.K, sizeof(floating)), n = job.stop - job.start
-    cdef Py_ssize_t chunk, start, first, last
+    cdef Py_ssize_t chunk, start, stop, first, last
     cdef Block* block = new_block(job.X, size, job.K, sizeof(floating))
     if block == NULL:
         job.failed = True
@@ -129,9 +129,10 @@ cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
         last = job.start + (chunk + 1) * n // job.n_chunks
         start = first
         while start < last:
-            fetch(job.X, block, NULL, start, min(start + size, last), last, job.y, job.s, type_only)
+            stop = min(start + size, last)
+            fetch(job.X, block, NULL, start, stop, stop if stop < last else -1, job.y, job.s, type_only)
             run_block(job, block, chunk, start, start == first, type_only)
-            start += size
+            start = stop
     free_block(block)
 
 
@@ -248,3 +249,22 @@ def dual_entropy(Rows X, const int32_t[::1] y, const double[::1] s, double[::1] 
     work.job.shrink, work.job.receive, work.job.mix = &shrink[0], &receive[0], mix
     work.run(n_threads)
     return work.sum(work.job.total)
+
+
+def column_moments(Rows X, const double[::1] s, double[::1] total, double[::1] square, double[::1] low,
+                   double[::1] high, Py_ssize_t start, Py_ssize_t stop):
+    """Dense rows start to stop: adds sum_i s_i x_ij to total and sum_i s_i x_ij^2 to square, and widens low
+    and high, each (d,)."""
+    cdef Block* block = new_block(&X.source, 64, 1, sizeof(double))
+    cdef Py_ssize_t first, last
+    if block == NULL:
+        raise MemoryError
+    with nogil:
+        first = start
+        while first < stop:
+            last = min(first + 64, stop)
+            fetch(&X.source, block, NULL, first, last, -1, NULL, &s[0], <double*> NULL)
+            moments(<const double**> block.rows, <double*> block.s, block.B, X.source.d, &total[0], &square[0],
+                    &low[0], &high[0])
+            first = last
+    free_block(block)

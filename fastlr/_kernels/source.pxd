@@ -24,6 +24,7 @@ cdef class Rows:
 cdef struct Block:
     Py_ssize_t size, ld     # rows at most; leading dimension of panel
     Py_ssize_t B            # rows now
+    Py_ssize_t count        # rows of the order they come in
     Py_ssize_t* index       # their numbers in X
     const void** rows       # dense: where they are, in X or in panel
     const char** next       # dense: where the rows of the next block are
@@ -32,13 +33,14 @@ cdef struct Block:
     void* Z                 # K x size: scores, then residuals
     void* s                 # size: sample weights
     int32_t* y              # size: labels
-    void* one_row           # K: a row of scores or residuals
+    void* one_row           # 2 K: a row of scores or residuals, and K zeros
 
 cdef Py_ssize_t block_rows(const Source* X, Py_ssize_t K, Py_ssize_t itemsize) noexcept nogil
 cdef Block* new_block(const Source* X, Py_ssize_t size, Py_ssize_t K, Py_ssize_t itemsize) noexcept nogil
 cdef void free_block(Block* block) noexcept nogil
 cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize_t start, Py_ssize_t stop,
-                Py_ssize_t last, const int32_t* y, const double* s, floating* type_only) noexcept nogil
+                Py_ssize_t following, const int32_t* y, const double* s, floating* type_only) noexcept nogil
 cdef void block_scores(const Source* X, Block* block, const floating* W, const floating* bias,
-                       Py_ssize_t K) noexcept nogil
+                       const floating* shift, Py_ssize_t K) noexcept nogil
 cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta, floating* G) noexcept nogil
+cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, floating* type_only) noexcept nogil

@@ -62,7 +62,7 @@ cdef Block* new_block(const Source* X, Py_ssize_t size, Py_ssize_t K, Py_ssize_t
     cdef Block* block = <Block*> calloc(1, sizeof(Block))
     if block == NULL:
         return NULL
-    block.size = ldz
+    block.size, block.count = ldz, X.n
     block.ld = padded(X.d)
     block.index = <Py_ssize_t*> calloc(ldz, sizeof(Py_ssize_t))
     block.rows = <const void**> calloc(ldz, sizeof(void*))
@@ -71,7 +71,7 @@ cdef Block* new_block(const Source* X, Py_ssize_t size, Py_ssize_t K, Py_ssize_t
     block.Z = calloc(ldz * K, itemsize)
     block.s = calloc(ldz, itemsize)
     block.y = <int32_t*> calloc(ldz, sizeof(int32_t))
-    block.one_row = calloc(K, itemsize)
+    block.one_row = calloc(2 * K, itemsize)
     if (block.index == NULL or block.rows == NULL or block.next == NULL or block.panel == NULL
             or block.Z == NULL or block.s == NULL or block.y == NULL or block.one_row == NULL):
         free_block(block)
@@ -98,10 +98,10 @@ cdef inline Py_ssize_t at(const Py_ssize_t* order, Py_ssize_t i) noexcept nogil:
 
 
 cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize_t start, Py_ssize_t stop,
-                Py_ssize_t last, const int32_t* y, const double* s, floating* type_only) noexcept nogil:
+                Py_ssize_t following, const int32_t* y, const double* s, floating* type_only) noexcept nogil:
     """Brings rows order[start:stop] into the block (rows start:stop where order is NULL), with labels and
-    weights, padded by weights 0. The rows that follow, up to `last`, are those to prefetch. y and s may
-    be NULL."""
+    weights, padded by weights 0. The next block starts at `following` (-1: there is none): its rows are
+    prefetched. y and s may be NULL."""
     cdef Py_ssize_t i, row, B = stop - start
     cdef floating* weights = <floating*> block.s
     cdef floating* panel = <floating*> block.panel
@@ -109,7 +109,7 @@ cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize
     cdef bint whole = X.column_stride == X.size
     cdef bint direct = whole and X.size == sizeof(floating)
     block.B = B
-    block.has_next = whole and X.indptr == NULL and stop < last
+    block.has_next = whole and X.indptr == NULL and following >= 0
     for i in range(B):
         row = at(order, start + i)
         block.index[i] = row
@@ -123,15 +123,15 @@ cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize
                 pack(here, X.stored, X.column_stride // X.size, X.d, panel + i * block.ld)
                 block.rows[i] = panel + i * block.ld
             if block.has_next:
-                block.next[i] = X.base + at(order, min(stop + i, last - 1)) * X.row_stride
+                block.next[i] = X.base + at(order, min(following + i, block.count - 1)) * X.row_stride
     for i in range(B, block.size):
         weights[i] = 0
         block.y[i] = 0
 
 
 cdef void block_scores(const Source* X, Block* block, const floating* W, const floating* bias,
-                       Py_ssize_t K) noexcept nogil:
-    """block.Z = bias + W x_i for every row of the block."""
+                       const floating* shift, Py_ssize_t K) noexcept nogil:
+    """block.Z = bias + W (x_i - shift) for every row of the block; shift may be NULL, and is for CSR."""
     cdef floating* Z = <floating*> block.Z
     cdef floating* z = <floating*> block.one_row
     cdef const floating* w
@@ -139,6 +139,12 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
     cdef Py_ssize_t i, k
     cdef int64_t e
     if X.indptr == NULL:
+        if shift != NULL:
+            # The shift goes into the bias: it costs one row more.
+            scores(&shift, W, X.d, z + K, 1, K, X.d, z, 1)
+            for k in range(K):
+                z[k] = bias[k] - z[k]
+            bias = z
         scores(<const floating**> block.rows, W, X.d, bias, block.B, K, X.d, Z, block.size)
         return
     for i in range(block.B):
@@ -175,3 +181,15 @@ cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta,
             g = G + X.indices[e] * K
             for k in range(K):
                 g[k] += r[k] * x
+
+
+cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, floating* type_only) noexcept nogil:
+    """residuals_k += sum_i r_ik."""
+    cdef const floating* R = <floating*> block.Z
+    cdef double total
+    cdef Py_ssize_t i, k
+    for k in range(K):
+        total = 0
+        for i in range(block.B):
+            total += R[k * block.size + i]
+        residuals[k] += total

@@ -340,6 +340,46 @@ static double NAME(logistic)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REA
     return loss;
 }
 
+/* ---- proximal step --------------------------------------------------------------------------------- */
+static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, const REAL *shift,
+                            const REAL *step, const REAL *cut, const REAL *keep, ptrdiff_t n) {
+    const vec zero = {0};
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        const ptrdiff_t left = MIN(LANES, n - j);
+        const int whole = left == LANES;
+#define READ(p) (whole ? load((p) + j) : load_first((p) + j, left))
+#define WRITE(p, v) (whole ? store((p) + j, v) : store_first((p) + j, v, left))
+        const vec g_block = READ(G);
+        vec g = m * g_block - c * READ(shift);
+        if (A) {
+            const vec average = READ(A);
+            g += average;
+            WRITE(A, average + g_block);
+        }
+        /* soft(v, t) = max(v - t, 0) + min(v + t, 0) */
+        const vec v = READ(w) - READ(step) * g, t = READ(cut);
+        const vec shrunk = larger(v - t, zero) - larger(-v - t, zero);
+        WRITE(w, shrunk * READ(keep));
+#undef READ
+#undef WRITE
+    }
+}
+
+/* ---- moments --------------------------------------------------------------------------------------- */
+static void NAME(moments)(const REAL *const *rows, const REAL *s, ptrdiff_t B, ptrdiff_t d, double *sum,
+                          double *square, REAL *low, REAL *high) {
+    for (ptrdiff_t i = 0; i < B; i++) {
+        const REAL *x = rows[i];
+        for (ptrdiff_t j = 0; j < d; j++) {
+            const double value = x[j], weighted = (double)s[i] * value;
+            sum[j] += weighted;
+            square[j] += weighted * value;
+            low[j] = MIN(low[j], x[j]);
+            high[j] = x[j] > high[j] ? x[j] : high[j];
+        }
+    }
+}
+
 /* ---- packers --------------------------------------------------------------------------------------- */
 #define PACKER(name, type)                                                                             \
     static void NAME(name)(const type *x, ptrdiff_t stride, ptrdiff_t n, REAL *out) {                  \
@@ -354,7 +394,8 @@ PACKER(pack_double, double)
 
 const TABLE NAME(fastlr) = {
     NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),
-    NAME(exp),        NAME(pack_uint8), NAME(pack_float), NAME(pack_double),
+    NAME(prox_step),  NAME(moments),    NAME(exp),        NAME(pack_uint8),
+    NAME(pack_float), NAME(pack_double),
 };
 
 #undef vec

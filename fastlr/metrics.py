@@ -1,0 +1,133 @@
+"""Where a classifier errs: confusion matrix, most confused pairs of classes, worst mistakes.
+
+Shapes: n samples, K classes.
+"""
+
+import numpy as np
+
+
+def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
+    """Count samples by true class (rows) and predicted class (columns).
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        True and predicted classes.
+    labels : array-like of shape (K,), optional
+        Order of the classes; by default all that occur, sorted.
+    sample_weight : array-like of shape (n,), optional
+        Weights; the default counts each sample once.
+    normalize : {"true", "pred", "all"}, optional
+        Divide by the sum of the row, of the column, or of the whole matrix.
+
+    Returns
+    -------
+    matrix : ndarray of shape (K, K)
+        Integers when there are neither weights nor normalisation.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together (raised by scikit-learn).
+
+    Examples
+    --------
+    >>> from fastlr.metrics import confusion_matrix
+    >>> confusion_matrix([0, 0, 1, 1, 1], [0, 1, 1, 1, 0])
+    array([[1, 1],
+           [1, 2]])
+    """
+    from sklearn import metrics
+
+    return metrics.confusion_matrix(
+        y_true, y_pred, labels=labels, sample_weight=sample_weight, normalize=normalize
+    )
+
+
+def most_confused(y_true, y_pred, *, labels=None, n=10):
+    """List the most frequent errors as (true class, predicted class, count).
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        True and predicted classes.
+    labels : array-like of shape (K,), optional
+        Classes to look at; by default all that occur, sorted.
+    n : int, default=10
+        Length of the list at most; pairs that never occur are left out.
+
+    Returns
+    -------
+    pairs : list of (true, predicted, count)
+        Highest count first; equal counts in the order of `labels`, by true class, then predicted.
+
+    Raises
+    ------
+    ValueError
+        If `n` is negative, or the arguments do not fit together.
+
+    Examples
+    --------
+    >>> from fastlr.metrics import most_confused
+    >>> most_confused([4, 4, 4, 7, 9], [9, 9, 4, 9, 4])
+    [(4, 9, 2), (7, 9, 1), (9, 4, 1)]
+    """
+    if n < 0:
+        raise ValueError(f"n: found {n}; needed: 0 or more")
+    if labels is None:
+        labels = np.union1d(y_true, y_pred)
+    labels = np.asarray(labels)
+    counts = confusion_matrix(y_true, y_pred, labels=labels)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:n]  # stable: ties in row-major order
+    names = labels.tolist()
+    cells = (divmod(int(cell), len(names)) for cell in order)
+    return [(names[i], names[j], int(counts[i, j])) for i, j in cells if counts[i, j]]
+
+
+def mistakes(y_true, proba, *, labels):
+    """Indices of the misclassified samples, most confident errors first.
+
+    Confidence is the probability that was given to the (wrong) predicted class.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        True classes.
+    proba : array-like of shape (n, K)
+        Probabilities, as ``predict_proba`` returns them.
+    labels : array-like of shape (K,)
+        Class of each column of `proba`: the ``classes_`` of the estimator.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_mistakes,), intp
+        Rows with ``labels[proba[row].argmax()] != y_true[row]``; equally confident ones in their
+        original order.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or `proba` holds NaN.
+
+    Examples
+    --------
+    >>> from fastlr.metrics import mistakes
+    >>> proba = [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]
+    >>> mistakes(["no", "no", "no"], proba, labels=["no", "yes"])
+    array([2, 1])
+    """
+    y_true, proba, labels = np.asarray(y_true), np.asarray(proba), np.asarray(labels)
+    expected = (len(y_true), len(labels))
+    if proba.shape != expected:
+        raise ValueError(
+            f"proba: found shape {proba.shape}; needed: {expected}, "
+            "one row per entry of y_true and one column per entry of labels"
+        )
+    if np.isnan(proba).any():
+        raise ValueError("proba: found NaN; needed: probabilities")
+    if expected[0] == 0:
+        return np.empty(0, dtype=np.intp)
+    predicted = labels[proba.argmax(axis=1)]
+    wrong = np.flatnonzero(predicted != y_true)
+    return wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]

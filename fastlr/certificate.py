@@ -1,0 +1,102 @@
+"""Duality gaps: how far a model can be from the optimum, in float64. Derivations: docs/math.md.
+
+Shapes: n samples, d features, K classes (two classes have one score column). For any probabilities Q with
+the right class masses, sum_i s_i q_i = N when the intercept is free, and V = X' S (Y - Q),
+
+    D(Q) = sum_i s_i H(q_i) - g*(V)  <=  min F,         H the entropy, g* the conjugate of the penalty.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """objective = F(W, b); min F lies in [objective - gap, objective]; residual = largest |gradient| of
+    the smooth part relative to its value at the null model."""
+
+    objective: float
+    gap: float
+    residual: float
+
+
+def feasible_masses(mass, wanted):
+    """How to move probability between classes so that the masses become the wanted ones.
+
+    Classes in excess keep the share shrink_k = N_k / M_k of their mass in every row; what they give is dealt
+    out to the classes in deficit by receive_k, in proportion to what these lack.
+
+    Returns
+    -------
+    shrink, receive : arrays of shape (K,)
+        q_ik = shrink_k p_ik + receive_k sum_l (1 - shrink_l) p_il.
+    """
+    lack = np.maximum(wanted - mass, 0.0)
+    shrink = np.where(mass > wanted, wanted / np.maximum(mass, np.finfo(float).tiny), 1.0)
+    total = lack.sum()
+    receive = lack / total if total > 0 else np.zeros_like(lack)
+    return shrink, receive
+
+
+def _both_classes(column, total):
+    """Rows for all classes, from the one score column that two classes share."""
+    return np.concatenate([(total - column[0])[None], column])
+
+
+def certify(problem, W, b):
+    """Objective and duality gap at (W, b).
+
+    Parameters
+    ----------
+    problem : LinearProblem
+    W, b : arrays of shape (K, d) and (K,)
+
+    Returns
+    -------
+    Certificate
+    """
+    loss, penalty = problem.loss, problem.penalty
+    W = problem.data.weights(len(b), np.float64) + W
+    b = np.asarray(b, dtype=np.float64)
+    value, G, residual = problem.loss_gradient(W, b)
+    objective = value + penalty.value(W)
+    slope = max(np.abs(G + penalty.smooth_gradient(W)).max(), np.abs(residual).max())
+    slope /= max(np.abs(problem.null_gradient).max(), np.finfo(float).tiny)
+
+    # X' S P and X' S Q by class, centred; Q has the wanted masses.
+    XP, mass = G + problem.label_sums, residual + loss.column_mass
+    if loss.n_classes == 2:
+        XP = _both_classes(XP, problem.centred_total)
+        mass = _both_classes(mass, loss.class_mass.sum())
+    wanted = loss.class_mass if problem.fit_intercept else mass
+    shrink, receive = feasible_masses(mass, wanted)
+    given = ((1 - shrink)[:, None] * XP).sum(axis=0)
+    XQ = shrink[:, None] * XP + receive[:, None] * given
+    V = problem.label_sums - XQ[-loss.n_columns :]
+
+    bias = problem.bias(W, b)
+
+    def dual(mix):
+        entropy = problem.data.dual_entropy(W, bias, loss, shrink, receive, mix)
+        return entropy, entropy - penalty.conjugate(mix * V)
+
+    gap = objective - best_mix(dual, penalty, V)
+    return Certificate(objective, max(gap, 0.0), slope)
+
+
+def best_mix(dual, penalty, V):
+    """The best D found over Q <- (1 - c) Y + c Q, whose V is c V. c = 0 gives D = 0: F is never negative."""
+    mix = penalty.largest_feasible(V)
+    if mix == 0:
+        return 0.0
+    entropy, best = dual(mix)
+    if penalty.l2 > 0:
+        # The entropy is concave in c and 0 at c = 0, so c * entropy is below it: a cheap guide to c.
+        found = minimize_scalar(
+            lambda c: penalty.conjugate(c * V) - c * entropy, bounds=(0, 1), method="bounded"
+        )
+        if found.x < 0.999 and -found.fun > best:
+            best = max(dual(found.x)[1], -found.fun)
+    return max(best, 0.0)

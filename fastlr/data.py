@@ -1,0 +1,133 @@
+"""X as problems see it: a few operations on its rows, whatever its storage.
+
+Shapes: n samples, d features, K score columns; W is (K, d), b is (K,). Nothing here copies X.
+"""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.sparsefuncs import min_max_axis
+
+from fastlr._kernels import passes
+from fastlr._kernels.source import Rows
+
+# Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions.
+_CALL_WORK = 1e9
+# Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
+_THREAD_WORK = 2e6
+
+
+def available_threads():
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted column statistics, each of shape (d,): sum_i s_i x_ij, mean, variance, extremes."""
+
+    total: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Data:
+    """The rows of X: a dense array (uint8, float32 or float64, any strides) or CSR (float32, float64).
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n, d), as `validate` returns it
+    n_threads : int
+        Threads of one pass; results do not depend on it.
+    """
+
+    def __init__(self, X, n_threads=1):
+        self.X = X
+        self.n, self.d = X.shape
+        self.n_threads = n_threads
+        self.is_sparse = sp.issparse(X)
+        if self.is_sparse:
+            indptr = X.indptr.astype(np.int64, copy=False)
+            self.rows = Rows(X.data, indptr, X.indices.astype(np.int32, copy=False), self.d)
+        else:
+            self.rows = Rows(X)
+
+    @property
+    def exact_dtype(self):
+        """float64 for float64 data, else float32: what loses nothing that X holds."""
+        return np.dtype(np.float64 if self.X.dtype == np.float64 else np.float32)
+
+    def weights(self, n_columns, dtype):
+        """Zeros of shape (K, d), laid out as the kernels read them."""
+        return np.zeros((n_columns, self.d), dtype=dtype, order="F" if self.is_sparse else "C")
+
+    def flat(self, W):
+        """W as one contiguous line; a view of W if W came from `weights`."""
+        return np.ravel(W, order="F" if self.is_sparse else "C")
+
+    def _calls(self, n_columns):
+        """(start, stop, threads) of successive kernel calls, each of about 0.1 s at most."""
+        row_work = 2 * n_columns * (self.X.nnz / max(self.n, 1) if self.is_sparse else self.d)
+        rows = max(4096, int(_CALL_WORK / max(row_work, 1)))
+        for start in range(0, self.n, rows):
+            stop = min(start + rows, self.n)
+            threads = self.n_threads if (stop - start) * row_work > _THREAD_WORK else 1
+            yield start, stop, threads
+
+    def loss_gradient(self, W, b, loss):
+        """The fused pass: loss, X' S (P - Y) of shape (K, d) and masses sum_i s_i p_i, sums in float64."""
+        G = self.weights(len(b), np.float64)
+        mass = np.zeros(len(b))
+        flat, line, value = self.flat(W), self.flat(G), 0.0
+        for start, stop, threads in self._calls(len(b)):
+            value += passes.loss_gradient(
+                self.rows, loss.y, loss.s, flat, b, line, mass, start, stop, threads
+            )
+        return value, G, mass
+
+    def scores(self, W, b):
+        """X W' + b, shape (n, K), in the type of W."""
+        out = np.empty((self.n, len(b)), dtype=W.dtype)
+        flat = self.flat(W)
+        for start, stop, threads in self._calls(len(b)):
+            passes.decision(self.rows, flat, b, out[start:stop], start, stop, threads)
+        return out
+
+    def evaluate(self, W, b, loss):
+        """Loss, and weight of the rows whose class is found."""
+        flat, value, correct = self.flat(W), 0.0, 0.0
+        for start, stop, threads in self._calls(len(b)):
+            part = passes.evaluate(self.rows, loss.y, loss.s, flat, b, start, stop, threads)
+            value, correct = value + part[0], correct + part[1]
+        return value, correct
+
+    def dual_entropy(self, W, b, loss, shrink, receive, mix):
+        """sum_i s_i H((1 - mix) e_y + mix q_i) for the q of `certificate.feasible_masses`."""
+        flat, value = self.flat(W), 0.0
+        for start, stop, threads in self._calls(len(b)):
+            value += passes.dual_entropy(
+                self.rows, loss.y, loss.s, flat, b, shrink, receive, mix, start, stop, threads
+            )
+        return value
+
+    def moments(self, s):
+        """Column statistics under weights s."""
+        mass = max(s.sum(), np.finfo(np.float64).tiny)
+        if self.is_sparse:
+            total, square = self.X.T @ s, self.X.power(2).T @ s
+            low, high = (extreme.astype(np.float64) for extreme in min_max_axis(self.X, axis=0))
+        else:
+            total, square = np.zeros(self.d), np.zeros(self.d)
+            low, high = np.full(self.d, np.inf), np.full(self.d, -np.inf)
+            for start, stop, _ in self._calls(1):
+                passes.column_moments(self.rows, s, total, square, low, high, start, stop)
+        mean = total / mass
+        # Cancellation may leave a trace of variance, or less than none, in a constant column.
+        variance = np.where(low == high, 0.0, np.maximum(square / mass - mean**2, 0.0))
+        return Moments(total, mean, variance, low, high)

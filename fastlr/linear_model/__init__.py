@@ -1,0 +1,4 @@
+"""Linear classifiers."""
+
+from fastlr.linear_model.logistic import LogisticRegression
+

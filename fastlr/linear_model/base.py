@@ -1,0 +1,99 @@
+"""What linear classifiers share: scores, probabilities, classes."""
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from fastlr import validate
+from fastlr.data import Data, available_threads
+
+
+def thread_count(n_threads):
+    """The number that the parameter `n_threads` stands for."""
+    if n_threads is None:
+        return available_threads()
+    validate.check_number(
+        "n_threads", n_threads, validate.numbers.Integral, 1, what="None or an integer of at least 1"
+    )
+    return int(n_threads)
+
+
+class LinearClassifier(ClassifierMixin, BaseEstimator):
+    """Prediction from `coef_` (K, d), `intercept_` (K,) and `classes_`; K = 1 row for two classes."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _scores(self, X):
+        """Scores of shape (n, K), in the type of coef_."""
+        check_is_fitted(self)
+        X = validate.features(self, X, reset=False)
+        coef = np.ascontiguousarray(self.coef_)
+        intercept = np.broadcast_to(self.intercept_, len(coef)).astype(coef.dtype)
+        return Data(X, thread_count(self.n_threads)).scores(coef, intercept)
+
+    def decision_function(self, X):
+        """Scores of the samples.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : array of shape (n_samples, n_classes), or (n_samples,) for two classes
+            For two classes positive where `classes_[1]` is predicted.
+        """
+        scores = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Class of the highest score of each sample.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : array of shape (n_samples,)
+        """
+        scores = self._scores(X)
+        best = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : array of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to one.
+        """
+        scores = self._scores(X)
+        if scores.shape[1] == 1:
+            return np.hstack([expit(-scores), expit(scores)])
+        return softmax(scores, axis=1)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities, exact where these are too small to be told from zero.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_p : array of shape (n_samples, n_classes)
+        """
+        scores = self._scores(X)
+        if scores.shape[1] == 1:
+            return np.hstack([log_expit(-scores), log_expit(scores)])
+        return log_softmax(scores, axis=1)

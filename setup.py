@@ -47,6 +47,7 @@ modules = [
     kernel("source"),
     kernel("sgd"),
     kernel("saga"),
+    kernel("lagged"),
     kernel("passes", depends=["fastlr/_kernels/team.h"]),
 ]
 

@@ -9,23 +9,11 @@ the unbiased estimate m (new - stored gradient of the block) + average, whose va
 
 import numpy as np
 
-from libc.math cimport sqrt
 from libc.stdint cimport int32_t
 
-from .simd cimport floating, padded, prox_step, scores, softmax
+from .simd cimport floating, prox_step, softmax
 from .source cimport Block, Rows, Source, add_residuals, block_gradient, block_scores, fetch, free_block, new_block
-
-
-cdef void swap_residuals(Block* block, Py_ssize_t K, floating* stored) noexcept nogil:
-    """The block's residuals become their change since the last visit, and are stored."""
-    cdef floating* R = <floating*> block.Z
-    cdef floating r
-    cdef Py_ssize_t i, k
-    for k in range(K):
-        for i in range(block.B):
-            r = R[k * block.size + i]
-            R[k * block.size + i] = r - stored[k * block.B + i]
-            stored[k * block.B + i] = r
+from .source cimport swap_residuals
 
 
 def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_t[::1] order,
@@ -75,74 +63,14 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
     free_block(block)
 
 
-cdef double spectral_bound(const floating** rows, floating* A, floating* spare, const floating* zeros,
-                           Py_ssize_t B, Py_ssize_t ld) noexcept nogil:
-    """A bound on the largest eigenvalue of the symmetric B x B matrix A (leading dimension ld; overwritten):
-    (trace A^16)^(1/16), between lambda and B^(1/16) lambda."""
-    cdef Py_ssize_t i, j, power
-    cdef double norm, bound = 1, root = 1
-    cdef floating* swap
-    for power in range(4):
-        norm = 0
+def constant_residuals(const int32_t[::1] y, const double[::1] s, const Py_ssize_t[::1] order,
+                       Py_ssize_t block_size, const double[::1] p, floating[::1] stored):
+    """Residuals s_i (p - y_i) of a model that gives every row the probabilities p (K,), block after block."""
+    cdef Py_ssize_t K = p.shape[0], n = order.shape[0], start = 0, B, i, k, row
+    while start < n:
+        B = min(block_size, n - start)
         for i in range(B):
-            for j in range(B):
-                norm += <double> A[i * ld + j] * A[i * ld + j]
-        norm = sqrt(norm)
-        if norm == 0:
-            return 0
-        # lambda(A) = norm lambda(A / norm); the next round has its square.
-        bound *= norm ** root
-        root /= 2
-        if power == 3:
-            return bound
-        for i in range(B):
-            for j in range(B):
-                A[i * ld + j] /= <floating> norm
-            rows[i] = A + i * ld
-        scores(rows, A, ld, zeros, B, B, B, spare, ld)
-        swap = A
-        A = spare
-        spare = swap
-    return bound
-
-
-def block_curvature(Rows X, const double[::1] s, const Py_ssize_t[::1] order, Py_ssize_t block_size,
-                    const floating[::1] shift, const floating[::1] metric, double intercept, double[::1] out):
-    """out[t] bounds the largest eigenvalue of sum_i s_i x_i x_i' over the rows of block t, where x_i is
-    (x_i - shift) * sqrt(metric), with a last feature sqrt(intercept).
-
-    # A = sqrt(S) (Xt Xt' + intercept) sqrt(S); out[t] = trace(A^16) ** (1 / 16)
-    """
-    cdef const Source* source = &X.source
-    cdef Py_ssize_t d = source.d, n = order.shape[0], B, i, j, t, size = min(block_size, n), ld = padded(size)
-    cdef Block* block = new_block(source, size, 1, sizeof(floating))
-    kind = np.float32 if floating is float else np.float64
-    cdef floating[:, ::1] scaled = np.empty((size, d), dtype=kind)
-    cdef floating[:, ::1] A = np.zeros((size, ld), dtype=kind)
-    cdef floating[:, ::1] spare = np.zeros((size, ld), dtype=kind)
-    cdef floating[::1] offset = np.zeros(size, dtype=kind)
-    cdef floating[::1] zeros = np.zeros(size, dtype=kind)
-    cdef const floating* x
-    cdef const floating* origin = &shift[0]
-    if block == NULL:
-        raise MemoryError
-    block.count = n
-    with nogil:
-        for t in range(out.shape[0]):
-            fetch(source, block, &order[0], t * block_size, min((t + 1) * block_size, n), -1, NULL, &s[0],
-                  <floating*> NULL)
-            B = block.B
-            for i in range(B):
-                x = (<const floating**> block.rows)[i]
-                for j in range(d):
-                    scaled[i, j] = (x[j] - shift[j]) * metric[j]
-            # (x_i - shift)' M (x_l - shift), with the shift in the bias
-            scores(&origin, &scaled[0, 0], d, &zeros[0], 1, B, d, &offset[0], 1)
-            for i in range(B):
-                offset[i] = <floating> intercept - offset[i]
-            scores(<const floating**> block.rows, &scaled[0, 0], d, &offset[0], B, B, d, &A[0, 0], ld)
-            for i in range(B):
-                for j in range(B):
-                    A[i, j] *= <floating> sqrt((<floating*> block.s)[i] * (<floating*> block.s)[j])
-            out[t] = spectral_bound(<const floating**> block.rows, &A[0, 0], &spare[0, 0], &zeros[0], B, ld)
-    free_block(block)
+            row = order[start + i]
+            for k in range(K):
+                stored[start * K + k * B + i] = <floating> (s[row] * (p[k] - (y[row] == (k if K > 1 else 1))))
+        start += B

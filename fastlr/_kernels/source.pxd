@@ -44,3 +44,4 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
                        const floating* shift, Py_ssize_t K) noexcept nogil
 cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta, floating* G) noexcept nogil
 cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, floating* type_only) noexcept nogil
+cdef void swap_residuals(Block* block, Py_ssize_t K, floating* stored) noexcept nogil

@@ -193,3 +193,15 @@ cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, flo
         for i in range(block.B):
             total += R[k * block.size + i]
         residuals[k] += total
+
+
+cdef void swap_residuals(Block* block, Py_ssize_t K, floating* stored) noexcept nogil:
+    """The block's residuals become their change since the last visit, and are stored."""
+    cdef floating* R = <floating*> block.Z
+    cdef floating r
+    cdef Py_ssize_t i, k
+    for k in range(K):
+        for i in range(block.B):
+            r = R[k * block.size + i]
+            R[k * block.size + i] = r - stored[k * block.B + i]
+            stored[k * block.B + i] = r

@@ -1,5 +1,7 @@
 """fastlr: softmax regression at the speed of the machine, with a certificate for every fit."""
 
-from fastlr.linear_model.logistic import LogisticRegression
+from fastlr._version import __version__, show_versions
+from fastlr.linear_model import LogisticRegression, SGDClassifier
+from fastlr.stopping import EarlyStopping
 
-__version__ = "0.1.0"
+__all__ = ["EarlyStopping", "LogisticRegression", "SGDClassifier", "__version__", "show_versions"]

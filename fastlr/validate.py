@@ -6,7 +6,7 @@ Types pass unchanged where kernels read them: uint8, float32 and float64, in any
 import copy
 import numbers
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,6 +33,10 @@ class Training:
     weight: np.ndarray
     unit: float
     attributes: dict
+
+    def rows(self, index):
+        """Some of the samples; copies their rows of X."""
+        return replace(self, X=self.X[index], y=self.y[index], weight=self.weight[index])
 
 
 def check_number(name, value, kind=numbers.Real, low=-np.inf, high=np.inf, *, low_open=False, what):

@@ -35,7 +35,7 @@ cdef void set_step(floating rate, const floating* metric, const floating* l1, co
 
 
 def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_t[::1] order,
-              Py_ssize_t batch_size, const double[::1] eta, floating momentum, bint fit_intercept,
+              Py_ssize_t batch_size, const double[::1] eta, double momentum, bint fit_intercept,
               floating[:, ::1] W, floating[::1] b, floating[:, ::1] velocity, floating[::1] velocity_b,
               const floating[::1] shift, const floating[::1] metric, const floating[::1] l1,
               const floating[::1] l2, floating[:, ::1] work):
@@ -88,9 +88,9 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
             scale = <floating> 1 / (stop - start)
             for k in range(K):
                 residual = <floating> residuals[k] * scale
-                take_step(&W[k, 0], &velocity[k, 0], G + k * d, scale, residual, momentum, &shift[0], step, cut,
+                take_step(&W[k, 0], &velocity[k, 0], G + k * d, scale, residual, <floating> momentum, &shift[0], step, cut,
                           keep, d)
                 if fit_intercept:
-                    velocity_b[k] = momentum * velocity_b[k] + residual
+                    velocity_b[k] = <floating> momentum * velocity_b[k] + residual
                     b[k] -= <floating> eta[t] * velocity_b[k]
     free_block(block)

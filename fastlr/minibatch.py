@@ -1,0 +1,163 @@
+"""The minibatch training loop: epochs, schedules, evaluation, early stopping, history."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+# Multiply-adds of one kernel call, so that an interrupt is never later than about 0.1 s.
+_CALL_WORK = 1e9
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Sizes of the steps.
+
+    Parameters
+    ----------
+    kind : {"constant", "optimal", "invscaling", "adaptive"}
+    eta0, power_t, alpha : float
+    """
+
+    kind: str
+    eta0: float
+    power_t: float = 0.5
+    alpha: float = 0.0
+
+    def rates(self, t, n, factor=1.0):
+        """Sizes of steps t to t + n - 1, counted from 0; `factor` is what "adaptive" has come down to."""
+        if self.kind in ("constant", "adaptive"):
+            return np.full(n, self.eta0 * factor)
+        steps = np.arange(t, t + n, dtype=np.float64)
+        if self.kind == "invscaling":
+            return self.eta0 / (steps + 1) ** self.power_t
+        # Bottou's rule 1 / (alpha (t + t0)), with t0 such that the first step is eta0.
+        return 1 / (1 / self.eta0 + self.alpha * steps)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How rows become minibatches."""
+
+    batch_size: int
+    shuffle: bool = True
+    drop_last: bool = False
+
+    def order(self, n, rng):
+        """Row numbers of an epoch."""
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        return order[: n - n % self.batch_size] if self.drop_last else order
+
+    def batches(self, n):
+        """Minibatches of an epoch."""
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+
+class _LossRule:
+    """Without early stopping: ends when the training loss has not improved by `tol` for some epochs, after
+    the "adaptive" schedule has had its chances."""
+
+    def __init__(self, tol, patience, adaptive):
+        self.tol, self.patience, self.adaptive = tol, patience, adaptive
+        self.best, self.waited, self.factor = np.inf, 0, 1.0
+
+    def ends(self, loss):
+        if self.tol is None:
+            return False
+        self.waited = self.waited + 1 if loss > self.best - self.tol else 0
+        self.best = min(self.best, loss)
+        if self.waited < self.patience:
+            return False
+        if self.adaptive and self.factor > 1e-6:
+            self.factor, self.waited = self.factor / 5, 0
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came out of a training: `best_epoch` counts from 1; `converged` is whether a rule ended it."""
+
+    history: dict
+    n_epochs: int
+    n_steps: int
+    best_epoch: int
+    converged: bool
+
+
+def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, validation=None,
+          first_step=0, report=None):  # fmt: skip
+    """Trains a model by minibatches.
+
+    Parameters
+    ----------
+    model : object
+        Has `n` rows; `steps(order, batch_size, rates)` takes steps; `evaluate(part)` returns mean loss
+        and accuracy, on its training rows for None; `copy()` and `restore(copy)` keep weights; `work` is
+        the multiply-adds of a row.
+    plan, schedule : Plan, Schedule
+    max_iter : int
+        Epochs at most.
+    tol, patience : float or None, int
+        Without a watcher, training ends when the loss improves by less than `tol` over `patience` epochs.
+    watcher : object, optional
+        Of `EarlyStopping.watch`; the best weights are restored at the end.
+    validation : object, optional
+        What `evaluate` takes for the validation rows; without it a watcher sees the training rows.
+    first_step : int
+        Steps taken by earlier calls.
+    report : callable, optional
+        Called with (epoch, history) after each epoch.
+
+    Returns
+    -------
+    Training
+    """
+    began = time.perf_counter()
+    names = ["loss", "train_score"] + ["val_loss", "val_score"] * (validation is not None) + ["time"]
+    history = {name: [] for name in names}
+    rule = _LossRule(None if watcher else tol, patience, schedule.kind == "adaptive")
+    t, best, best_epoch, converged, epoch = first_step, None, 0, False, 0
+    batches = plan.batches(model.n)
+    frequency = watcher.frequency if watcher else batches
+    call = max(1, int(_CALL_WORK / (2 * model.work * plan.batch_size)))
+
+    for epoch in range(1, max_iter + 1):
+        order, done = plan.order(model.n, rng), 0
+        results = None
+        while done < batches and not converged:
+            # Up to the end of the epoch, the next validation or the end of the call.
+            iteration = t - first_step
+            n = min(batches - done, frequency - iteration % frequency, call)
+            rows = order[done * plan.batch_size : (done + n) * plan.batch_size]
+            model.steps(rows, plan.batch_size, schedule.rates(t, n, rule.factor))
+            t, done, results = t + n, done + n, None
+            iteration += n - 1
+            if watcher and (iteration + 1) % frequency == 0:
+                results = model.evaluate(validation)
+                if watcher.update(iteration, results[1], results[0]):
+                    best, best_epoch = model.copy(), epoch
+                converged = watcher.ends(iteration)
+        _record(history, model, validation, results, began)
+        converged = converged or rule.ends(history["loss"][-1])
+        if report is not None:
+            report(epoch, history)
+        if converged or not np.isfinite(history["loss"][-1]):
+            break
+    if best is not None:
+        model.restore(best)
+    return Training(history, epoch, t, best_epoch or epoch, converged)
+
+
+def _record(history, model, validation, results, began):
+    """Adds an epoch; `results` are those of the validation rows, if these weights have been evaluated."""
+    if validation is None:
+        loss, score = results or model.evaluate(None)
+    else:
+        loss, score = model.evaluate(None)
+        val_loss, val_score = results or model.evaluate(validation)
+        history["val_loss"].append(float(val_loss))
+        history["val_score"].append(float(val_score))
+    history["loss"].append(float(loss))
+    history["train_score"].append(float(score))
+    history["time"].append(time.perf_counter() - began)

@@ -134,9 +134,7 @@ def sample_size_history(estimator, X, y, *, sizes, cv=5, random_state=0):
     sizes = list(sizes)
     for size in sizes:
         if not isinstance(size, numbers.Integral) or not 1 <= size <= n_samples:
-            raise ValueError(
-                f"sizes: found {size!r}; needed: integers from 1 to {n_samples}, the rows of X"
-            )
+            raise ValueError(f"sizes: found {size!r}; needed: integers from 1 to {n_samples}, the rows of X")
     if not (isinstance(cv, numbers.Integral) or hasattr(cv, "split")):
         raise ValueError(
             f"cv: found {type(cv).__name__}; needed: an int or a splitter, because fixed indices "
@@ -146,9 +144,7 @@ def sample_size_history(estimator, X, y, *, sizes, cv=5, random_state=0):
     results = {}
     for size in sizes:
         rows = _stratified_rows(y, int(size), rng)
-        results[int(size)] = kfold_history(
-            estimator, _safe_indexing(X, rows), _safe_indexing(y, rows), cv=cv
-        )
+        results[int(size)] = kfold_history(estimator, _safe_indexing(X, rows), _safe_indexing(y, rows), cv=cv)
     return results
 
 

@@ -370,9 +370,7 @@ def plot_mistakes(
     titles = [f"{y_true[i]} → {y_pred[i]}" for i in indices]
     if confidence is not None:
         titles = [f"{title}\n{confidence[i]:.1%}" for title, i in zip(titles, indices, strict=True)]
-    return plot_images(
-        X[indices], titles=titles, image_shape=image_shape, n_columns=n_columns, figure=figure
-    )
+    return plot_images(X[indices], titles=titles, image_shape=image_shape, n_columns=n_columns, figure=figure)
 
 
 def _as_images(array, image_shape, name):
@@ -434,9 +432,7 @@ def _present_panels(keys):
     panels = []
     for label, series in _PANELS:
         present = [
-            (key, name, colour)
-            for (key, name), colour in zip(series, _COLOURS, strict=False)
-            if key in keys
+            (key, name, colour) for (key, name), colour in zip(series, _COLOURS, strict=False) if key in keys
         ]
         if present:
             panels.append((label, present))

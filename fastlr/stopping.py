@@ -115,9 +115,7 @@ class _ByMinibatches:
 
     def __post_init__(self):
         self.patience = self.rule.patience
-        self.frequency = self.rule.validation_frequency or max(
-            1, min(self.batches, self.rule.patience // 2)
-        )
+        self.frequency = self.rule.validation_frequency or max(1, min(self.batches, self.rule.patience // 2))
 
     def update(self, iteration, accuracy, loss):
         """Takes a validation result; returns whether it is the best so far."""

@@ -154,9 +154,7 @@ def training(estimator, X, y, sample_weight=None, classes=None):
             f"one class: {found[0]!r}."
         )
     attributes = {
-        name: value
-        for name, value in vars(probe).items()
-        if name in ("n_features_in_", "feature_names_in_")
+        name: value for name, value in vars(probe).items() if name in ("n_features_in_", "feature_names_in_")
     }
     weight = weights(sample_weight, X.shape[0])
     return Training(X, encode(y, found), found, weight, unit, attributes)

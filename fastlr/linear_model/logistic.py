@@ -176,9 +176,7 @@ class LogisticRegression(LinearClassifier):
     def _problem(self, training):
         factor, l1, l2 = self._strengths()
         data = Data(training.X, thread_count(self.n_threads))
-        weight = validate.balanced(
-            self.class_weight, training.classes, training.y, training.weight
-        )
+        weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
         loss = Softmax(training.y, factor * weight, len(training.classes))
         penalty = ElasticNet(l1, l2, feature_units(self.scaling, data, training.unit, training.weight))
         moments = data.moments(loss.s)

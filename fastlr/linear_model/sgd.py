@@ -394,9 +394,7 @@ class SGDClassifier(LinearClassifier):
             raise ValueError(f"{name} needs all samples at once: use fit, or scale X beforehand.")
         if fitted:
             validate.features(self, X, reset=False)
-        training = validate.training(
-            self, X, y, sample_weight, self.classes_ if fitted else classes
-        )
+        training = validate.training(self, X, y, sample_weight, self.classes_ if fitted else classes)
         model = self._model(training, self if fitted else None)
         plan = self._plan(model.n)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))

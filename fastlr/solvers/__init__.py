@@ -1,7 +1,7 @@
 """The methods: one file each, one generator each; `minimise` owns the stopping."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from fastlr.solvers.lbfgs import lbfgs
 from fastlr.solvers.minimise import Result, minimise
@@ -23,9 +23,7 @@ class Solver:
     smooth_only: bool = False
 
 
-SOLVERS = {
-    solver.name: solver for solver in (Solver("saga", saga), Solver("lbfgs", lbfgs, smooth_only=True))
-}
+SOLVERS = {solver.name: solver for solver in (Solver("saga", saga), Solver("lbfgs", lbfgs, smooth_only=True))}
 
 
 def choose(name, penalty):

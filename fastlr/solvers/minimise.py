@@ -10,7 +10,6 @@ import numpy as np
 from fastlr.certificate import certify
 
 
-
 def _pause(n_iter, gap, target):
     """Iterations until the next certificate, which costs up to two passes: a tenth of those done, or what
     the gap needs to close if it shrinks 2.5-fold each time, faster than any method does for long."""

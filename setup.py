@@ -45,8 +45,9 @@ def kernel(name, depends=(), **options):
 modules = [
     kernel("simd", libraries=[name for name, _ in libraries]),
     kernel("source"),
-    kernel("sgd"),
-    kernel("saga"),
+    kernel("slices", depends=["fastlr/_kernels/team.h"]),
+    kernel("sgd", depends=["fastlr/_kernels/team.h"]),
+    kernel("saga", depends=["fastlr/_kernels/team.h"]),
     kernel("lagged"),
     kernel("passes", depends=["fastlr/_kernels/team.h"]),
 ]

@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from .simd cimport floating, softmax
 from .source cimport Block, Rows, Source, add_residuals, block_gradient, block_scores, fetch, free_block, new_block
-from .source cimport swap_residuals
+from .source cimport change_residuals
 
 
 cdef inline double power(double base, Py_ssize_t exponent) noexcept nogil:
@@ -103,6 +103,7 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
     cdef const Source* source = &X.source
     cdef Py_ssize_t d = source.d, K = b.shape[0], n = order.shape[0], T = draws.shape[0]
     cdef Py_ssize_t t, f, j, k, start, stop, n_touched, m = (n + block_size - 1) // block_size
+    cdef floating* Z
     cdef Block* block = new_block(source, min(block_size, n), K, sizeof(floating))
     cdef double[::1] change = np.empty(K)
     cdef int64_t[::1] seen = np.full(d, -1)
@@ -110,6 +111,7 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
     cdef int32_t[::1] touched = np.empty(d, dtype=np.int32)
     if block == NULL:
         raise MemoryError
+    Z = <floating*> block.Z
     block.count = n
     with nogil:
         for t in range(T):
@@ -123,12 +125,12 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
                     W[j, k] = <floating> catch_up(W[j, k], step[j] * average[j, k], cut[j], keep[j],
                                                   t - current[j])
                     G[j, k] = 0
-            block_scores(source, block, &W[0, 0], &b[0], <floating*> NULL, K)
-            softmax(<floating*> block.Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
-            swap_residuals(block, K, &stored[start * K])
+            block_scores(source, block, &W[0, 0], &b[0], <floating*> NULL, K, Z)
+            softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
+            change_residuals(block, Z, K, &stored[start * K], &stored[start * K])
             change[:] = 0
-            add_residuals(block, K, &change[0], <floating*> NULL)
-            block_gradient(source, block, K, True, &G[0, 0])
+            add_residuals(block, Z, K, &change[0])
+            block_gradient(source, block, Z, K, True, &G[0, 0])
             for f in range(n_touched):
                 j = touched[f]
                 for k in range(K):
@@ -162,6 +164,7 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     cdef const Source* source = &X.source
     cdef Py_ssize_t d = source.d, K = b.shape[0], m = order.shape[0], T = eta.shape[0]
     cdef Py_ssize_t t, f, j, k, start, stop, n_touched
+    cdef floating* Z
     cdef Block* block = new_block(source, min(batch_size, m), K, sizeof(floating))
     cdef double[::1] residuals = np.empty(K)
     cdef int64_t[::1] seen = np.full(d, -1)
@@ -173,6 +176,7 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     cdef double scale, rate
     if block == NULL:
         raise MemoryError
+    Z = <floating*> block.Z
     block.count = m
     with nogil:
         for t in range(T):
@@ -186,11 +190,11 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
                     W[j, k] = <floating> shrink(W[j, k], grown[current[j]], cut[j], grown[t],
                                                 passed[t] - passed[current[j]])
                     G[j, k] = 0
-            block_scores(source, block, &W[0, 0], &b[0], <floating*> NULL, K)
-            softmax(<floating*> block.Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
+            block_scores(source, block, &W[0, 0], &b[0], <floating*> NULL, K, Z)
+            softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
             residuals[:] = 0
-            add_residuals(block, K, &residuals[0], <floating*> NULL)
-            block_gradient(source, block, K, True, &G[0, 0])
+            add_residuals(block, Z, K, &residuals[0])
+            block_gradient(source, block, Z, K, True, &G[0, 0])
             for f in range(n_touched):
                 j = touched[f]
                 for k in range(K):
@@ -202,5 +206,6 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
                     b[k] -= <floating> (rate * scale * residuals[k])
         for j in range(d):
             for k in range(K):
-                W[j, k] = <floating> shrink(W[j, k], grown[current[j]], cut[j], grown[T], passed[T] - passed[current[j]])
+                W[j, k] = <floating> shrink(W[j, k], grown[current[j]], cut[j], grown[T],
+                                            passed[T] - passed[current[j]])
     free_block(block)

@@ -11,11 +11,7 @@ from libc.string cimport memset
 
 from .simd cimport floating, moments, softmax
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
-
-cdef extern from "team.h" nogil:
-    ctypedef long team_counter
-    void team_run(int n, void (*task)(void*, int) noexcept, void* shared) noexcept
-    long team_next(team_counter* counter) noexcept
+from .team cimport team_counter, team_next, team_run
 
 cdef enum Mode:
     GRADIENT, SCORES, EVALUATE, ENTROPY
@@ -98,10 +94,10 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
     cdef Py_ssize_t i, k, K = job.K
     cdef floating* Z = <floating*> block.Z
     cdef floating* out = <floating*> job.out
-    block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, <const floating*> NULL, K)
+    block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, <const floating*> NULL, K, Z)
     if job.mode == GRADIENT:
         job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
-        block_gradient(job.X, block, K, not first, <floating*> job.G + chunk * K * job.X.d)
+        block_gradient(job.X, block, Z, K, not first, <floating*> job.G + chunk * K * job.X.d)
     elif job.mode == SCORES:
         for i in range(block.B):
             for k in range(K):
@@ -136,7 +132,7 @@ cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
     free_block(block)
 
 
-cdef void run(void* shared, int member) noexcept nogil:
+cdef void run(void* shared, int member, int size) noexcept nogil:
     cdef Job* job = <Job*> shared
     if job.itemsize == sizeof(float):
         run_chunks(job, <float*> NULL)

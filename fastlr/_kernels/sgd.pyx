@@ -3,12 +3,38 @@
 n rows, d features, K score columns, B rows of a minibatch. The model is z = W (x - shift) + b.
 """
 
-import numpy as np
-
 from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free
 
 from .simd cimport floating, prox_step, softmax
-from .source cimport Block, Rows, Source, add_residuals, block_gradient, block_scores, fetch, free_block, new_block
+from .source cimport Block, Rows, add_residuals, block_gradient
+from .slices cimport Slices, free_slices, new_slices, together_scores
+from .team cimport team_run
+
+cdef struct Job:
+    Slices* slices
+    const int32_t* y
+    const double* s
+    const Py_ssize_t* order
+    const double* eta
+    Py_ssize_t n, n_steps, batch_size, piece
+    double momentum
+    bint fit_intercept
+    void* W
+    void* b
+    void* velocity
+    void* velocity_b
+    const void* shift
+    const void* metric
+    const void* l1
+    const void* l2
+    void* step
+    void* cut
+    void* keep
+    void* G
+    # For each member: its copy of b and of velocity_b, the sums of the residuals.
+    void* own_b
+    double* own_sums
 
 
 cdef void take_step(floating* W, floating* velocity, const floating* G, floating scale, floating mean_residual,
@@ -34,11 +60,80 @@ cdef void set_step(floating rate, const floating* metric, const floating* l1, co
         keep[j] = 1 / (1 + step[j] * l2[j])
 
 
+cdef void update(Job* job, Py_ssize_t t, Py_ssize_t u, floating rate, floating scale, bint new_rate,
+                 const double* residuals, floating* type_only) noexcept nogil:
+    """Step u along slice t's features."""
+    cdef Slices* slices = job.slices
+    cdef Py_ssize_t k, at, first = slices.first[t], d = slices.views[t].d
+    cdef floating* step = <floating*> job.step + first
+    cdef floating* cut = <floating*> job.cut + first
+    cdef floating* keep = <floating*> job.keep + first
+    if new_rate:
+        set_step(rate, <floating*> job.metric + first, <floating*> job.l1 + first, <floating*> job.l2 + first,
+                 step, cut, keep, d)
+    for k in range(slices.K):
+        at = k * slices.X.d + first
+        take_step(<floating*> job.W + at, <floating*> job.velocity + at, <floating*> job.G + at, scale,
+                  <floating> residuals[k] * scale, <floating> job.momentum, <floating*> job.shift + first,
+                  step, cut, keep, d)
+
+
+cdef void take_steps(Job* job, int member, int size, floating* type_only) noexcept nogil:
+    """A member's share of all steps. Intercepts are K numbers: everybody keeps a copy."""
+    cdef Slices* slices = job.slices
+    cdef Py_ssize_t t, u, k, start, stop, first, last, turn = 0, K = slices.K
+    cdef Py_ssize_t own = member * slices.count // size, others = (member + 1) * slices.count // size
+    cdef Block* block = slices.blocks[own]
+    cdef floating* b = <floating*> job.own_b + member * 2 * K
+    cdef floating* velocity_b = b + K
+    cdef double* residuals = job.own_sums + member * K
+    cdef floating* R
+    cdef floating scale
+    for k in range(K):
+        b[k], velocity_b[k] = (<floating*> job.b)[k], (<floating*> job.velocity_b)[k]
+    for u in range(job.n_steps):
+        start, stop = u * job.batch_size, min((u + 1) * job.batch_size, job.n)
+        for k in range(K):
+            residuals[k] = 0
+        first = start
+        while first < stop:
+            last = min(first + job.piece, stop)
+            R = together_scores(slices, member, size, turn, job.order, first, last,
+                                last if last < job.n else -1, job.y, job.s, <floating*> job.W, b,
+                                <floating*> job.shift)
+            softmax(R, slices.ldz, block.y, <floating*> block.s, block.B, K, NULL)
+            add_residuals(block, R, K, residuals)
+            for t in range(own, others):
+                block_gradient(&slices.views[t], slices.blocks[t], R, K, first > start,
+                               <floating*> job.G + slices.first[t])
+            first = last
+            turn += 1
+        scale = <floating> 1 / (stop - start)
+        for t in range(own, others):
+            update(job, t, u, <floating> job.eta[u], scale, u == 0 or job.eta[u] != job.eta[u - 1], residuals,
+                   <floating*> NULL)
+        for k in range(K):
+            if job.fit_intercept:
+                velocity_b[k] = <floating> job.momentum * velocity_b[k] + <floating> residuals[k] * scale
+                b[k] -= <floating> job.eta[u] * velocity_b[k]
+    if member == 0:
+        for k in range(K):
+            (<floating*> job.b)[k], (<floating*> job.velocity_b)[k] = b[k], velocity_b[k]
+
+
+cdef void run(void* shared, int member, int size) noexcept nogil:
+    cdef Job* job = <Job*> shared
+    if job.slices.itemsize == sizeof(float):
+        take_steps(job, member, size, <float*> NULL)
+    else:
+        take_steps(job, member, size, <double*> NULL)
+
+
 def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_t[::1] order,
               Py_ssize_t batch_size, const double[::1] eta, double momentum, bint fit_intercept,
               floating[:, ::1] W, floating[::1] b, floating[:, ::1] velocity, floating[::1] velocity_b,
               const floating[::1] shift, const floating[::1] metric, const floating[::1] l1,
-              const floating[::1] l2, floating[:, ::1] work):
+              const floating[::1] l2, floating[:, ::1] work, int n_threads):
     """One step for each successive `batch_size` of `order`, the t-th of size eta[t].
 
     # R = s (softmax(Z) - Y); G = R.T @ (X[batch] - shift) / B
@@ -53,44 +148,29 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     shift, metric, l1, l2 : (d,)                # IN
     work : (3 + K, d)                           # scratch
     """
-    cdef const Source* source = &X.source
-    cdef Py_ssize_t d = source.d, K = b.shape[0], m = order.shape[0]
-    cdef Py_ssize_t t, start, stop, first, last, k
+    cdef Job job
+    cdef Py_ssize_t K = b.shape[0], n = order.shape[0]
     # A minibatch goes through in even pieces of at most 128 rows.
     cdef Py_ssize_t pieces = (batch_size + 127) // 128
     cdef Py_ssize_t piece = (batch_size + pieces - 1) // pieces
-    cdef Block* block = new_block(source, min(piece, m), K, sizeof(floating))
-    cdef floating* step = &work[0, 0]
-    cdef floating* cut = &work[1, 0]
-    cdef floating* keep = &work[2, 0]
-    cdef floating* G = &work[3, 0]
-    cdef floating scale, residual
-    cdef double[::1] residuals = np.empty(K)
-    if block == NULL:
+    cdef Slices* slices = new_slices(&X.source, min(piece, n), K, sizeof(floating), n)
+    if slices == NULL:
         raise MemoryError
-    block.count = m
-    with nogil:
-        for t in range(eta.shape[0]):
-            start, stop = t * batch_size, min((t + 1) * batch_size, m)
-            if t == 0 or eta[t] != eta[t - 1]:
-                set_step(<floating> eta[t], &metric[0], &l1[0], &l2[0], step, cut, keep, d)
-            residuals[:] = 0
-            first = start
-            while first < stop:
-                last = min(first + piece, stop)
-                fetch(source, block, &order[0], first, last, last if last < m else -1, &y[0], &s[0],
-                      <floating*> NULL)
-                block_scores(source, block, &W[0, 0], &b[0], &shift[0], K)
-                softmax(<floating*> block.Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
-                add_residuals(block, K, &residuals[0], <floating*> NULL)
-                block_gradient(source, block, K, first > start, G)
-                first = last
-            scale = <floating> 1 / (stop - start)
-            for k in range(K):
-                residual = <floating> residuals[k] * scale
-                take_step(&W[k, 0], &velocity[k, 0], G + k * d, scale, residual, <floating> momentum, &shift[0], step, cut,
-                          keep, d)
-                if fit_intercept:
-                    velocity_b[k] = <floating> momentum * velocity_b[k] + residual
-                    b[k] -= <floating> eta[t] * velocity_b[k]
-    free_block(block)
+    job.slices = slices
+    job.y, job.s, job.order, job.eta = &y[0], &s[0], &order[0], &eta[0]
+    job.n, job.n_steps, job.batch_size, job.piece = n, eta.shape[0], batch_size, piece
+    job.momentum, job.fit_intercept = momentum, fit_intercept
+    job.W, job.b, job.velocity, job.velocity_b = &W[0, 0], &b[0], &velocity[0, 0], &velocity_b[0]
+    job.shift, job.metric, job.l1, job.l2 = &shift[0], &metric[0], &l1[0], &l2[0]
+    job.step, job.cut, job.keep, job.G = &work[0, 0], &work[1, 0], &work[2, 0], &work[3, 0]
+    job.own_b = calloc(slices.count * 2 * K, sizeof(floating))
+    job.own_sums = <double*> calloc(slices.count * K, sizeof(double))
+    complete = job.own_b != NULL and job.own_sums != NULL
+    if complete:
+        with nogil:
+            team_run(min(n_threads, <int> slices.count), run, &job)
+    free(job.own_b)
+    free(job.own_sums)
+    free_slices(slices)
+    if not complete:
+        raise MemoryError

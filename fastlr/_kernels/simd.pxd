@@ -13,7 +13,8 @@ cdef extern from "simd.h" nogil:
                        Py_ssize_t K, double* mass) noexcept nogil
         double logistic(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
                         Py_ssize_t K, double* mass) noexcept nogil
-        void prox_step(float* w, float* A, const float* G, float m, float c, const float* shift, const float* step,
+        void prox_step(float* w, float* A, const float* G, float m, float c, const float* shift,
+                       const float* step,
                        const float* cut, const float* keep, Py_ssize_t n) noexcept nogil
         void moments(const float* const* rows, const float* s, Py_ssize_t B, Py_ssize_t d, double* sum,
                      double* square, float* low, float* high) noexcept nogil
@@ -32,7 +33,8 @@ cdef extern from "simd.h" nogil:
                        Py_ssize_t K, double* mass) noexcept nogil
         double logistic(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
                         Py_ssize_t K, double* mass) noexcept nogil
-        void prox_step(double* w, double* A, const double* G, double m, double c, const double* shift, const double* step,
+        void prox_step(double* w, double* A, const double* G, double m, double c, const double* shift,
+                       const double* step,
                        const double* cut, const double* keep, Py_ssize_t n) noexcept nogil
         void moments(const double* const* rows, const double* s, Py_ssize_t B, Py_ssize_t d, double* sum,
                      double* square, double* low, double* high) noexcept nogil

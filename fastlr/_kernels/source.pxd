@@ -10,6 +10,7 @@ from .simd cimport floating
 
 cdef struct Source:
     Py_ssize_t n, d
+    Py_ssize_t ldw                              # features of the weights: more than d for a slice of X
     const char* base                            # of the values
     int stored                                  # their type: 0 uint8, 1 float, 2 double
     Py_ssize_t size, row_stride, column_stride  # dense: bytes
@@ -41,7 +42,10 @@ cdef void free_block(Block* block) noexcept nogil
 cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize_t start, Py_ssize_t stop,
                 Py_ssize_t following, const int32_t* y, const double* s, floating* type_only) noexcept nogil
 cdef void block_scores(const Source* X, Block* block, const floating* W, const floating* bias,
-                       const floating* shift, Py_ssize_t K) noexcept nogil
-cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta, floating* G) noexcept nogil
-cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, floating* type_only) noexcept nogil
-cdef void swap_residuals(Block* block, Py_ssize_t K, floating* stored) noexcept nogil
+                       const floating* shift, Py_ssize_t K, floating* Z) noexcept nogil
+cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ssize_t K, bint beta,
+                         floating* G) noexcept nogil
+cdef void add_residuals(const Block* block, const floating* R, Py_ssize_t K, double* residuals) noexcept nogil
+cdef void change_residuals(const Block* block, floating* R, Py_ssize_t K, const floating* stored,
+                           floating* latest) noexcept nogil
+cdef Source slice_features(const Source* X, Py_ssize_t first, Py_ssize_t last) noexcept nogil

@@ -1,8 +1,6 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDED_RO
-
 from .simd cimport PAD, accumulate, pack, padded, scores
 
 
@@ -18,7 +16,6 @@ cdef class Rows:
     """
 
     def __cinit__(self, values, indptr=None, indices=None, Py_ssize_t d=0):
-        cdef const unsigned char[::1] raw
         cdef const int64_t[::1] pointers
         cdef const int32_t[::1] columns
         cdef Source* X = &self.source
@@ -35,11 +32,20 @@ cdef class Rows:
             columns = indices
             if columns.shape[0]:
                 X.indices = &columns[0]
+        X.ldw = X.d
         self.owners = (values, indptr, indices)
 
     @property
     def shape(self):
         return self.source.n, self.source.d
+
+
+cdef Source slice_features(const Source* X, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Features first to last of dense X; weights keep the length of a row of X."""
+    cdef Source part = X[0]
+    part.base += first * X.column_stride
+    part.d = last - first
+    return part
 
 
 cdef inline bint converts(const Source* X, Py_ssize_t itemsize) noexcept nogil:
@@ -130,9 +136,8 @@ cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize
 
 
 cdef void block_scores(const Source* X, Block* block, const floating* W, const floating* bias,
-                       const floating* shift, Py_ssize_t K) noexcept nogil:
-    """block.Z = bias + W (x_i - shift) for every row of the block; shift may be NULL, and is for CSR."""
-    cdef floating* Z = <floating*> block.Z
+                       const floating* shift, Py_ssize_t K, floating* Z) noexcept nogil:
+    """Z = bias + W (x_i - shift) for every row of the block; shift may be NULL, and is for CSR."""
     cdef floating* z = <floating*> block.one_row
     cdef const floating* w
     cdef floating x
@@ -141,11 +146,11 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
     if X.indptr == NULL:
         if shift != NULL:
             # The shift goes into the bias: it costs one row more.
-            scores(&shift, W, X.d, z + K, 1, K, X.d, z, 1)
+            scores(&shift, W, X.ldw, z + K, 1, K, X.d, z, 1)
             for k in range(K):
                 z[k] = bias[k] - z[k]
             bias = z
-        scores(<const floating**> block.rows, W, X.d, bias, block.B, K, X.d, Z, block.size)
+        scores(<const floating**> block.rows, W, X.ldw, bias, block.B, K, X.d, Z, block.size)
         return
     for i in range(block.B):
         for k in range(K):
@@ -159,9 +164,9 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
             Z[k * block.size + i] = z[k]
 
 
-cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta, floating* G) noexcept nogil:
-    """G = beta G + sum_i r_i x_i', residuals r in block.Z; beta is 0 or 1."""
-    cdef const floating* R = <floating*> block.Z
+cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ssize_t K, bint beta,
+                         floating* G) noexcept nogil:
+    """G = beta G + sum_i r_i x_i'; beta is 0 or 1."""
     cdef floating* r = <floating*> block.one_row
     cdef floating* g
     cdef floating x
@@ -169,7 +174,7 @@ cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta,
     cdef int64_t e
     if X.indptr == NULL:
         accumulate(<const floating**> block.rows, R, block.size, block.B, K, X.d,
-                   block.next if block.has_next else NULL, X.size, beta, G, X.d)
+                   block.next if block.has_next else NULL, X.size, beta, G, X.ldw)
         return
     if not beta:
         memset(G, 0, K * X.d * sizeof(floating))
@@ -183,9 +188,8 @@ cdef void block_gradient(const Source* X, Block* block, Py_ssize_t K, bint beta,
                 g[k] += r[k] * x
 
 
-cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, floating* type_only) noexcept nogil:
+cdef void add_residuals(const Block* block, const floating* R, Py_ssize_t K, double* residuals) noexcept nogil:
     """residuals_k += sum_i r_ik."""
-    cdef const floating* R = <floating*> block.Z
     cdef double total
     cdef Py_ssize_t i, k
     for k in range(K):
@@ -195,13 +199,13 @@ cdef void add_residuals(const Block* block, Py_ssize_t K, double* residuals, flo
         residuals[k] += total
 
 
-cdef void swap_residuals(Block* block, Py_ssize_t K, floating* stored) noexcept nogil:
-    """The block's residuals become their change since the last visit, and are stored."""
-    cdef floating* R = <floating*> block.Z
+cdef void change_residuals(const Block* block, floating* R, Py_ssize_t K, const floating* stored,
+                           floating* latest) noexcept nogil:
+    """latest = R and R -= stored; these two are K x B, without padding, and may be the same."""
     cdef floating r
     cdef Py_ssize_t i, k
     for k in range(K):
         for i in range(block.B):
             r = R[k * block.size + i]
             R[k * block.size + i] = r - stored[k * block.B + i]
-            stored[k * block.B + i] = r
+            latest[k * block.B + i] = r

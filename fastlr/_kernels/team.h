@@ -7,7 +7,7 @@
 
 #define TEAM_MAX 64
 
-typedef void (*team_task)(void *shared, int member);
+typedef void (*team_task)(void *shared, int member, int size);
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -31,33 +31,58 @@ typedef struct {
     team_task task;
     void *shared;
     int member;
+    atomic_int *gate; /* 0: wait; else the number of members: go */
 } team_call;
+
+static inline void team_pause(int spins) {
+    if (spins > 2000) team_yield();
+}
 
 static TEAM_RETURN team_body(void *argument) {
     const team_call *call = (const team_call *)argument;
-    call->task(call->shared, call->member);
+    int size;
+    for (int spins = 0; (size = atomic_load(call->gate)) == 0; spins++) team_pause(spins);
+    call->task(call->shared, call->member, size);
     return 0;
 }
 
-/* Runs task(shared, member) for members 0 to n-1, member 0 on the calling thread, and waits for all. A member
- * whose thread cannot be had runs on the calling thread after the others, so tasks must not wait for each
- * other: they share work by team_next. */
+/* Runs task(shared, member, size) for members 0 to size - 1, member 0 on the calling thread, and waits for
+ * all. The size is n, or less if threads are short: nobody starts before all who can have come. */
 static void team_run(int n, team_task task, void *shared) {
     team_thread threads[TEAM_MAX];
     team_call calls[TEAM_MAX];
-    int started = 1;
+    atomic_int gate = 0;
+    int size = 1;
     n = n > TEAM_MAX ? TEAM_MAX : n;
-    for (int member = 1; member < n; member++) {
-        calls[member] = (team_call){task, shared, member};
-        if (team_start(&threads[member], team_body, &calls[member])) break;
-        started++;
+    while (size < n) {
+        calls[size] = (team_call){task, shared, size, &gate};
+        if (team_start(&threads[size], team_body, &calls[size])) break;
+        size++;
     }
-    task(shared, 0);
-    for (int member = 1; member < started; member++) team_join(threads[member]);
+    atomic_store(&gate, size);
+    task(shared, 0, size);
+    for (int member = 1; member < size; member++) team_join(threads[member]);
 }
 
 /* Work is dealt out by a counter: the next piece nobody has taken. */
 typedef atomic_long team_counter;
 static inline long team_next(team_counter *counter) { return atomic_fetch_add(counter, 1); }
+
+/* Members wait here for each other. They spin, as they meet every few microseconds, and give way to others
+ * when that takes long. */
+typedef struct {
+    atomic_int waiting, round;
+} team_barrier;
+
+static inline void team_meet(team_barrier *barrier, int size) {
+    const int round = atomic_load(&barrier->round);
+    if (size == 1) return;
+    if (atomic_fetch_add(&barrier->waiting, 1) == size - 1) {
+        atomic_store(&barrier->waiting, 0);
+        atomic_store(&barrier->round, round + 1);
+        return;
+    }
+    for (int spins = 0; atomic_load(&barrier->round) == round; spins++) team_pause(spins);
+}
 
 #endif

@@ -186,11 +186,11 @@ class LogisticRegression(LinearClassifier):
     def _start(self, problem, classes, dtype):
         """The last solution, where `warm_start` asks for it and it fits, or the null model."""
         W, b = problem.start(dtype)
-        if self.warm_start and hasattr(self, "coef_"):
-            if self.coef_.shape == W.shape and np.array_equal(self.classes_, classes):
-                W[:] = self.coef_
-                if self.fit_intercept:
-                    b[:] = self.intercept_ + self.coef_ @ problem.shift
+        same = self.warm_start and getattr(self, "coef_", W[:0]).shape == W.shape
+        if same and np.array_equal(self.classes_, classes):
+            W[:] = self.coef_
+            if self.fit_intercept:
+                b[:] = self.intercept_ + self.coef_ @ problem.shift
         return W, b
 
     def fit(self, X, y, sample_weight=None):

@@ -49,7 +49,7 @@ class _SoftmaxModel:
         if not self.data.is_sparse:
             dense.sgd_steps(
                 *common, rates, self.momentum, self.fit_intercept, self.W, self.b, self.velocity,
-                self.velocity_b, *self.vectors, self.scratch,
+                self.velocity_b, *self.vectors, self.scratch, self.data.n_threads,
             )  # fmt: skip
             return
         cut = self.metric * self.penalty.thresholds

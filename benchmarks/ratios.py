@@ -1,0 +1,284 @@
+"""Ratios to NumPy and scikit-learn, measured in one run: `python -m benchmarks.ratios --data DIR`.
+
+The sides of a row take turns (A B A B ...), one at a time, and the table shows medians, with the
+least and the greatest in brackets. DIR/mnist holds the IDX files of MNIST.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import sklearn
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from benchmarks import numpy_softmax, workloads
+from fastlr import EarlyStopping, LogisticRegression, SGDClassifier
+from fastlr._kernels import simd
+from fastlr.data import Data, available_threads
+from fastlr.losses import Softmax
+
+# Certified optimum of the tutorial's fit (MNIST of 60,000 + 3,000 images).
+TUTORIAL_OPTIMUM = 67.506062
+
+IMPORT = """
+import time
+began = time.perf_counter()
+import {module}
+print(time.perf_counter() - began)
+"""
+
+# Memory that a fit needs beyond its data: highest minus present resident set. Where the system
+# allows it, the mark is put back before the fit, lest what loading needed hide what the fit needs.
+MEMORY = """
+import resource, sys, warnings
+import numpy as np
+from fastlr import LogisticRegression, SGDClassifier
+warnings.simplefilter("ignore")
+X, y = np.load(sys.argv[1]), np.load(sys.argv[2])
+touched = int(X.sum())
+
+def resident():
+    try:
+        lines = open("/proc/self/status").read().splitlines()
+        sizes = {{line.split(":")[0]: line.split()[1] for line in lines if "kB" in line}}
+        return int(sizes["VmRSS"]) * 1024, int(sizes["VmHWM"]) * 1024
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak, peak
+
+try:
+    open("/proc/self/clear_refs", "w").write("5")
+except OSError:
+    pass
+before, _ = resident()
+{estimator}.fit(X, y)
+_, peak = resident()
+print(100 * (peak - before) / X.nbytes)
+"""
+
+
+def take_turns(sides, repeats):
+    """Seconds of each side, a dict of functions, over rounds in which each runs once."""
+    times = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, work in sides.items():
+            began = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - began)
+    return times
+
+
+def in_subprocess(code, *arguments):
+    """The number that a fresh interpreter prints."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def seconds(values):
+    scale, unit = (1e3, "ms") if statistics.median(values) < 1 else (1, "s")
+    middle, low, high = (scale * f(values) for f in (statistics.median, min, max))
+    return f"{middle:.3g} {unit} ({low:.3g} to {high:.3g})"
+
+
+def ratio(peer, ours):
+    """Of the medians; in brackets the least and the greatest of a round."""
+    rounds = [p / o for p, o in zip(peer, ours, strict=True)]
+    middle = statistics.median(peer) / statistics.median(ours)
+    return f"**{middle:.2f}** ({min(rounds):.2f} to {max(rounds):.2f})"
+
+
+def compared(label, times, ours, peer, note=""):
+    return label, seconds(times[ours]), seconds(times[peer]), ratio(times[peer], times[ours]), note
+
+
+def tutorial_fit(X, y, repeats):
+    """L1 multinomial regression on 5,000 standardised images, to the tutorial's tolerance."""
+    C = workloads.TUTORIAL_C
+    X, y = workloads.tutorial(X, y)
+    ours = LogisticRegression(C=C, penalty="l1", solver="saga", tol=0.1, random_state=0)
+    peer = workloads.sklearn_saga(C, 0.1, random_state=0)
+    sides = {"fastlr": lambda: ours.fit(X, y), "sklearn": lambda: peer.fit(X, y)}
+    times = take_turns(sides, repeats)
+    reached = [workloads.l1_objective(X, y, C, fit.coef_, fit.intercept_) for fit in (ours, peer)]
+    note = f"objective {reached[0]:.3f}, peer {reached[1]:.3f}; optimum {TUTORIAL_OPTIMUM}"
+    label = "tutorial fit, L1, tol 0.1, against scikit-learn SAGA"
+    yield compared(label, times, "fastlr", "sklearn", note)
+
+
+def certificates(X, y, repeats):
+    """Whether [objective_ - dual_gap_, objective_] holds the optimum, and what that costs."""
+    C = workloads.TUTORIAL_C
+    X, y = workloads.tutorial(X, y)
+    for tol in (0.1, 1e-2, 1e-4):
+        fit = LogisticRegression(C=C, penalty="l1", solver="saga", tol=tol, random_state=0)
+        times = take_turns({"fastlr": lambda fit=fit: fit.fit(X, y)}, min(repeats, 2))
+        low, high = fit.objective_ - fit.dual_gap_, fit.objective_
+        holds = low <= TUTORIAL_OPTIMUM <= high + 1e-4
+        note = f"[{low:.6f}, {high:.6f}] {'holds' if holds else 'MISSES'} {TUTORIAL_OPTIMUM}"
+        note += f"; {fit.n_iter_[0]} epochs" + ("" if fit.converged_ else ", NOT converged")
+        yield f"tutorial fit, certified, tol {tol:g}", seconds(times["fastlr"]), "", "", note
+
+
+def sgd_epochs(X, y, repeats):
+    """(fit of 6 epochs - fit of 1 epoch) / 5: an epoch's updates, loss and both accuracies."""
+    X, y, X_val, y_val = workloads.split(X, y)
+    double = X / 255, X_val / 255
+    single = tuple(part.astype(np.float32) for part in double)
+    size = f"{len(y):,} rows and {len(y_val):,} to validate"
+
+    def fastlr(n, data, scaling):
+        SGDClassifier(eta0=0.24, scaling=scaling, tol=None, max_iter=n, random_state=0).fit(
+            data[0], y, X_val=data[1], y_val=y_val
+        )
+
+    def peer(n, data):
+        numpy_softmax.fit(data[0], y, data[1], y_val, max_epochs=n, patience=None)
+
+    sides = {}
+    for n in (1, 6):
+        sides["uint8", n] = lambda n=n: fastlr(n, (X, X_val), "unit")
+        sides["float32", n] = lambda n=n: fastlr(n, single, None)
+        sides["NumPy float64", n] = lambda n=n: peer(n, double)
+        sides["NumPy float32", n] = lambda n=n: peer(n, single)
+    times = take_turns(sides, repeats)
+    epoch = {
+        name: [(six - one) / 5 for one, six in zip(times[name, 1], times[name, 6], strict=True)]
+        for name, _ in sides
+    }
+    for ours in ("uint8", "float32"):
+        for other in ("NumPy float64", "NumPy float32"):
+            label = f"SGD epoch, {ours} in, against {other}"
+            yield compared(label, epoch, ours, other, size)
+
+
+def early_stopping(X, y, repeats):
+    """The same training with patience 10 on the validation accuracy."""
+    X, y, X_val, y_val = workloads.split(X, y)
+    fit = SGDClassifier(
+        eta0=0.24, scaling="unit", early_stopping=EarlyStopping(patience=10), random_state=0
+    )
+    work = lambda: fit.fit(X, y, X_val=X_val, y_val=y_val)  # noqa: E731
+    times = take_turns({"fastlr": work}, 1)
+    accuracy = fit.score(X_val, y_val)
+    note = f"validation accuracy **{accuracy:.4f}**, epoch {fit.best_epoch_} of {fit.n_iter_}"
+    yield "SGD with early stopping, patience 10", seconds(times["fastlr"]), "", "", note
+
+
+def fused_pass(X, y, repeats):
+    """Loss and gradient of all rows on one thread, X read once, against NumPy's two products."""
+    X, y = np.ascontiguousarray(X[:60_000]), y[:60_000]
+    wide = np.float32(X)
+    W = np.random.default_rng(0).normal(scale=1e-4, size=(10, X.shape[1])).astype(np.float32)
+    b, loss = np.zeros(10, np.float32), Softmax(y.astype(np.int32), np.ones(len(y)), 10)
+    V, narrow, broad = np.ascontiguousarray(W.T), Data(X), Data(wide)
+
+    def peer():
+        with threadpool_limits(1):
+            return numpy_softmax.loss_gradient(wide, y, V, b)
+
+    sides = {
+        "float32": lambda: broad.loss_gradient(W, b, loss),
+        "uint8": lambda: narrow.loss_gradient(W, b, loss),
+        "NumPy": peer,
+    }
+    expected = peer()
+    for name in ("float32", "uint8"):
+        value, G, _ = sides[name]()
+        np.testing.assert_allclose(value, expected[0], rtol=1e-5)
+        np.testing.assert_allclose(G, expected[1].T, atol=1e-4 * np.abs(expected[1]).max())
+    times = take_turns(sides, 3 * repeats)
+    label = "fused pass, {}, one thread, against NumPy float32"
+    for name in ("float32", "uint8"):
+        speed = 4 * wide.size * 10 / 1e9 / statistics.median(times[name])
+        note = f"{len(y):,} x 784 x 10; {speed:.0f} GFLOP/s"
+        yield compared(label.format(name), times, name, "NumPy", note)
+
+
+def memory(X, y, repeats):
+    """Peak memory of fits on uint8 beyond the data, each in an interpreter of its own."""
+    estimators = {
+        "LogisticRegression (saga)": "LogisticRegression(C=0.01, penalty='l1', scaling='unit', "
+        "solver='saga', tol=1e-2, max_iter=3)",
+        "LogisticRegression (lbfgs)": "LogisticRegression(C=0.01, scaling='unit', solver='lbfgs', "
+        "max_iter=3)",
+        "SGDClassifier": "SGDClassifier(eta0=0.24, scaling='unit', tol=None, max_iter=3)",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder, "X.npy"), Path(folder, "y.npy")
+        np.save(paths[0], X[:60_000])
+        np.save(paths[1], y[:60_000])
+        for name, estimator in estimators.items():
+            percents = [in_subprocess(MEMORY.format(estimator=estimator), *paths) for _ in range(3)]
+            note = f"of X beyond X, uint8 60,000 x 784 ({max(percents):.1f} % at most)"
+            yield f"peak memory, {name}", f"{statistics.median(percents):.1f} %", "", "", note
+
+
+def imports(X, y, repeats):
+    """Seconds of the import statement in fresh interpreters."""
+    modules = "fastlr", "sklearn.linear_model"
+    times = {module: [] for module in modules}
+    for _ in range(2 * repeats + 1):
+        for module in modules:
+            times[module].append(in_subprocess(IMPORT.format(module=module)))
+    # The first round may have read from a disk what later ones find in memory.
+    times = {module: values[1:] for module, values in times.items()}
+    yield compared("import, against sklearn.linear_model", times, *modules)
+
+
+ROWS = {
+    "tutorial": tutorial_fit,
+    "sgd": sgd_epochs,
+    "pass": fused_pass,
+    "memory": memory,
+    "import": imports,
+    "early-stopping": early_stopping,
+    "certificate": certificates,
+}
+
+
+def machine():
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        fields = [line.split(": ") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+        model = next((field[1] for field in fields if field[0].startswith("model name")), model)
+    blas = {
+        f"{pool.get('internal_api')} {pool.get('version')} {pool.get('architecture', '')}".strip()
+        for pool in threadpool_info()
+        if pool.get("user_api") == "blas"
+    }
+    return (
+        f"{model}, {available_threads()} processors; instructions {simd.ISA}; Python "
+        f"{platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, "
+        f"BLAS {' and '.join(sorted(blas))}; {load()}"
+    )
+
+
+def load():
+    return "load " + ", ".join(f"{value:.2f}" for value in os.getloadavg())
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ratios", description=__doc__)
+    parser.add_argument("--data", required=True, help="folder that holds mnist/")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of a row")
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
+    options = parser.parse_args()
+    X, y = workloads.mnist(options.data)
+    print(f"{machine()}\n")
+    print("| work | fastlr | peer | peer / fastlr | |\n|---|---|---|---|---|")
+    for name in options.only:
+        for row in ROWS[name](X, y, options.repeats):
+            print(f"| {' | '.join(row)} |", flush=True)
+    print(f"\nMedians (least to greatest) of rounds in which sides took turns; at the end {load()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,12 +4,11 @@ n rows, d features, K score columns (one for two classes). Rows are cut into chu
 threads take whole chunks, and chunks are added up in order: the same bits for any number of threads.
 """
 
-from libc.math cimport exp, log
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport floating, moments, softmax
+from .simd cimport floating, simd_double, softmax
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
 from .team cimport team_counter, team_next, team_run
 
@@ -58,37 +57,6 @@ cdef double count_correct(const floating* Z, const Block* block, Py_ssize_t K) n
     return correct
 
 
-cdef double mixed_entropy(const floating* Z, const Block* block, const Job* job) noexcept nogil:
-    """sum_i s_i H((1 - c) e_y + c q_i), where q_ik = p_ik a_k for classes that give mass (a_k < 1) and
-    p_ik + b_k sum_l p_il (1 - a_l) for those that receive it. One score column stands for two classes."""
-    cdef Py_ssize_t i, k, K = max(job.K, 2)
-    cdef double top, total, given, p, q, part, entropy, log_total, z, c = job.mix
-    entropy = 0
-    for i in range(block.B):
-        top = 0 if job.K == 1 else Z[i]
-        for k in range(job.K):
-            top = max(top, Z[k * block.size + i])
-        total = exp(-top) if job.K == 1 else 0
-        for k in range(job.K):
-            total += exp(Z[k * block.size + i] - top)
-        log_total = top + log(total)
-        given = 0
-        for k in range(K):
-            z = Z[k * block.size + i] if job.K > 1 else (Z[i] if k else 0)
-            given += exp(z - log_total) * (1 - job.shrink[k])
-        part = 0
-        for k in range(K):
-            z = Z[k * block.size + i] if job.K > 1 else (Z[i] if k else 0)
-            p = exp(z - log_total)
-            q = c * (p * job.shrink[k] + given * job.receive[k])
-            if k == block.y[i]:
-                q += 1 - c
-            if q > 0:
-                part -= q * log(q)
-        entropy += (<floating*> block.s)[i] * part
-    return entropy
-
-
 cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, bint first,
                     floating* type_only) noexcept nogil:
     cdef Py_ssize_t i, k, K = job.K
@@ -106,7 +74,8 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
         job.correct[chunk] += count_correct(Z, block, K)
         job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
     else:
-        job.total[chunk] += mixed_entropy(Z, block, job)
+        job.total[chunk] += simd_double.entropy(<double*> block.Z, block.size, block.y, <double*> block.s, block.B,
+                                                K, job.shrink, job.receive, job.mix)
 
 
 cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
@@ -260,7 +229,7 @@ def column_moments(Rows X, const double[::1] s, double[::1] total, double[::1] s
         while first < stop:
             last = min(first + 64, stop)
             fetch(&X.source, block, NULL, first, last, -1, NULL, &s[0], <double*> NULL)
-            moments(<const double**> block.rows, <double*> block.s, block.B, X.source.d, &total[0], &square[0],
+            simd_double.moments(<const double* const*> block.rows, <double*> block.s, block.B, X.source.d, &total[0], &square[0],
                     &low[0], &high[0])
             first = last
     free_block(block)

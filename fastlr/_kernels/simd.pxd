@@ -13,11 +13,13 @@ cdef extern from "simd.h" nogil:
                        Py_ssize_t K, double* mass) noexcept nogil
         double logistic(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
                         Py_ssize_t K, double* mass) noexcept nogil
+        double entropy(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B, Py_ssize_t K,
+                       const double* shrink, const double* receive, double mix) noexcept nogil
         void prox_step(float* w, float* A, const float* G, float m, float c, const float* shift,
                        const float* step,
                        const float* cut, const float* keep, Py_ssize_t n) noexcept nogil
-        void moments(const float* const* rows, const float* s, Py_ssize_t B, Py_ssize_t d, double* sum,
-                     double* square, float* low, float* high) noexcept nogil
+        void moments(const float* const* rows, const float* s, Py_ssize_t B, Py_ssize_t d, float* sum,
+                     float* square, float* low, float* high) noexcept nogil
         void exp(const float* x, Py_ssize_t n, float* out) noexcept nogil
         void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
         void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
@@ -33,6 +35,8 @@ cdef extern from "simd.h" nogil:
                        Py_ssize_t K, double* mass) noexcept nogil
         double logistic(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
                         Py_ssize_t K, double* mass) noexcept nogil
+        double entropy(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B, Py_ssize_t K,
+                       const double* shrink, const double* receive, double mix) noexcept nogil
         void prox_step(double* w, double* A, const double* G, double m, double c, const double* shift,
                        const double* step,
                        const double* cut, const double* keep, Py_ssize_t n) noexcept nogil
@@ -91,14 +95,6 @@ cdef inline void prox_step(floating* w, floating* A, const floating* G, floating
         simd_float.prox_step(w, A, G, m, c, shift, step, cut, keep, n)
     else:
         simd_double.prox_step(w, A, G, m, c, shift, step, cut, keep, n)
-
-
-cdef inline void moments(const floating** rows, const floating* s, Py_ssize_t B, Py_ssize_t d, double* sum,
-                         double* square, floating* low, floating* high) noexcept nogil:
-    if floating is float:
-        simd_float.moments(<const float* const*> rows, s, B, d, sum, square, low, high)
-    else:
-        simd_double.moments(<const double* const*> rows, s, B, d, sum, square, low, high)
 
 
 cdef inline void pack(const char* x, int stored, Py_ssize_t stride, Py_ssize_t n, floating* out) noexcept nogil:

@@ -48,7 +48,7 @@ static TEAM_RETURN team_body(void *argument) {
 
 /* Runs task(shared, member, size) for members 0 to size - 1, member 0 on the calling thread, and waits for
  * all. The size is n, or less if threads are short: nobody starts before all who can have come. */
-static void team_run(int n, team_task task, void *shared) {
+static inline void team_run(int n, team_task task, void *shared) {
     team_thread threads[TEAM_MAX];
     team_call calls[TEAM_MAX];
     atomic_int gate = 0;

@@ -1,8 +1,11 @@
 """SAGA in blocks: min_W,b  sum_i s_i loss_i + sum_kj l1_j |W_kj| + l2_j/2 W_kj^2.
 
 1. shuffle the rows once and cut them into m blocks of B rows; the blocks are SAGA's samples;
-2. give each feature j a metric h_j: its weighted second moment, or what its largest single entry brings to
-   a block if that is more, as a rare feature would otherwise dictate the step of all;
+2. give each feature j a metric h_j. Its weighted second moment would let features that are rare but large
+   where they occur dictate the step of all, its largest square would slow them down for good: dense
+   features take the geometric mean of the two, which undoes any scaling. In sparse data the rare features
+   are the many: there it is the geometric mean of the feature's and the data's largest square. (Raced on
+   standardised MNIST and on 20 Newsgroups.)
 3. before each epoch, measure the curvature L of a few blocks along their gradients, in that metric. The
    bound 1/2 on the softmax Hessian (Boehning 1992) is ten times too large once most rows are fitted;
 4. visit the blocks in random order: W <- prox(W - eta/h (m (g_B - stored g_B) + sum of stored g)), with
@@ -22,13 +25,14 @@ _STEP = 0.7  # of 1/L; 2 diverges on standardised MNIST, 1/3 takes twice the epo
 _PROBES = 4
 
 
-def _metric(problem, n_blocks):
-    """h_j, shape (d,): mean curvature of the rows' losses along feature j, up to a constant."""
+def _metric(problem):
+    """h_j, shape (d,), in the units of the squared features; only ratios matter, as the step is measured."""
     moments, shift = problem.moments, problem.shift
-    share = problem.loss.s.max() / problem.loss.class_mass.sum()
-    second_moment = moments.variance + (moments.mean - shift) ** 2
-    largest = np.maximum((moments.high - shift) ** 2, (moments.low - shift) ** 2)
-    h = np.maximum(second_moment, largest * share * n_blocks / _BLOCK)
+    largest = np.maximum(np.abs(moments.high - shift), np.abs(moments.low - shift))
+    if problem.data.is_sparse:
+        h = largest * largest.max()
+    else:
+        h = largest * np.sqrt(moments.variance + (moments.mean - shift) ** 2)
     h[h == 0] = 1.0
     return h
 
@@ -100,7 +104,7 @@ def saga(problem, W, b, rng, dtype):
     yield None
 
     table = _Table(problem, rng.permutation(data.n), max(1, min(_BLOCK, data.n // 8)), dtype)
-    h = _metric(problem, table.m)
+    h = _metric(problem)
     table.fill(W, b, h)
 
     def curvature(L):

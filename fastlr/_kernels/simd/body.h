@@ -99,6 +99,31 @@ static void NAME(exp)(const REAL *x, ptrdiff_t n, REAL *out) {
     if (i < n) store_first(out + i, exp_of(load_first(x + i, n - i)), n - i);
 }
 
+/* ---- log ------------------------------------------------------------------------------------------
+ * log(2^e m) = e ln 2 + 2 atanh((m - 1) / (m + 1)), sqrt(1/2) <= m < sqrt(2), by the odd series of atanh: the
+ * first term left out is below half an ulp. For normal positive x. */
+#if defined(IS_DOUBLE)
+#define LOG_TERMS 10
+#define SQRT_HALF_BITS 0x3fe6a09e667f3bcd
+#else
+#define LOG_TERMS 5
+#define SQRT_HALF_BITS 0x3f3504f3
+#endif
+
+#define log_of NAME(log_of)
+INLINE vec log_of(vec x) {
+    const vec shifter = splat((REAL)EXP_SHIFTER);
+    /* The exponent of x / sqrt(1/2), and x brought to it. */
+    const ivec exponent = ((ivec)x - SQRT_HALF_BITS) >> MANTISSA;
+    const vec m = (vec)((ivec)x - (exponent << MANTISSA));
+    const vec e = (vec)((ivec)shifter + exponent) - shifter;
+    const vec f = (m - 1) / (m + 1), s = f * f;
+    vec series = splat((REAL)1 / (2 * LOG_TERMS + 1));
+#pragma GCC unroll 16
+    for (int term = LOG_TERMS - 1; term >= 0; term--) series = series * s + (REAL)1 / (2 * term + 1);
+    return e * (REAL)LN2_HIGH + (2 * f * series + e * (REAL)LN2_LOW);
+}
+
 /* ---- scores ---------------------------------------------------------------------------------------
  * A tile of rows x classes dot products stays in registers while the features stream by: each vector of
  * x serves all classes of the tile and each vector of w all its rows. */
@@ -267,13 +292,10 @@ static void NAME(accumulate)(const REAL *const *rows, const REAL *R, ptrdiff_t l
 }
 
 /* ---- losses on scores ------------------------------------------------------------------------------ */
-#define log_of NAME(log_of)
 #define log1p_of NAME(log1p_of)
 #if defined(IS_DOUBLE)
-INLINE double log_of(double x) { return log(x); }
 INLINE double log1p_of(double x) { return log1p(x); }
 #else
-INLINE float log_of(float x) { return logf(x); }
 INLINE float log1p_of(float x) { return log1pf(x); }
 #endif
 
@@ -282,7 +304,7 @@ static double NAME(softmax)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL
     double loss = 0.0;
     for (ptrdiff_t i = 0; i < B; i += LANES) {
         const ptrdiff_t n = MIN(LANES, B - i);
-        REAL label_score[LANES], top[LANES], total[LANES];
+        REAL label_score[LANES], top[LANES], log_total[LANES];
         vec highest = load(Z + i), sum = {0};
         for (ptrdiff_t k = 1; k < K; k++) highest = larger(load(Z + k * ldz + i), highest);
         if (mass)
@@ -296,9 +318,9 @@ static double NAME(softmax)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL
         for (ptrdiff_t k = 0; k < K; k++) store(Z + k * ldz + i, load(Z + k * ldz + i) * scale);
         if (mass) {
             store(top, highest);
-            store(total, sum);
+            store(log_total, log_of(sum));
             for (ptrdiff_t l = 0; l < n; l++)
-                loss += (double)s[i + l] * ((double)log_of(total[l]) + ((double)top[l] - label_score[l]));
+                loss += (double)s[i + l] * ((double)log_total[l] + ((double)top[l] - label_score[l]));
         }
     }
     if (mass)
@@ -340,6 +362,54 @@ static double NAME(logistic)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REA
     return loss;
 }
 
+/* ---- entropy ---------------------------------------------------------------------------------------- */
+#define entropy_term NAME(entropy_term)
+INLINE vec entropy_term(vec p, vec given, REAL shrink, REAL receive, REAL mix, vec labels, REAL k) {
+    const vec label = (vec)((ivec)splat(1 - mix) & (labels == splat(k)));
+    const vec q = mix * (p * shrink + given * receive) + label;
+    /* Where q is zero or nearly so, q log q is zero or nearly so. */
+    return -q * log_of(larger(q, splat((REAL)1e-37)));
+}
+
+static double NAME(entropy)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL *s, ptrdiff_t B, ptrdiff_t K,
+                            const double *shrink, const double *receive, double mix) {
+    double total = 0.0;
+    for (ptrdiff_t i = 0; i < B; i += LANES) {
+        REAL label[LANES];
+        for (ptrdiff_t l = 0; l < LANES; l++) label[l] = (REAL)y[i + l];
+        const vec labels = load(label), one = splat(1);
+        vec sum = {0}, given = {0}, entropy = {0};
+        if (K == 1) {
+            /* Two classes, of scores 0 and z. */
+            const vec z = load(Z + i), e = exp_of(-larger(z, -z));
+            const ivec positive = z >= (vec){0};
+            const vec large = one / (one + e), small = e / (one + e);
+            const vec p1 = (vec)((positive & (ivec)large) | (~positive & (ivec)small));
+            const vec p0 = (vec)((positive & (ivec)small) | (~positive & (ivec)large));
+            given = p0 * (REAL)(1 - shrink[0]) + p1 * (REAL)(1 - shrink[1]);
+            entropy = entropy_term(p0, given, (REAL)shrink[0], (REAL)receive[0], (REAL)mix, labels, 0) +
+                      entropy_term(p1, given, (REAL)shrink[1], (REAL)receive[1], (REAL)mix, labels, 1);
+        } else {
+            vec highest = load(Z + i);
+            for (ptrdiff_t k = 1; k < K; k++) highest = larger(load(Z + k * ldz + i), highest);
+            for (ptrdiff_t k = 0; k < K; k++) {
+                const vec e = exp_of(load(Z + k * ldz + i) - highest);
+                store(Z + k * ldz + i, e);
+                sum += e;
+                given += e * (REAL)(1 - shrink[k]);
+            }
+            given /= sum;
+            for (ptrdiff_t k = 0; k < K; k++)
+                entropy += entropy_term(load(Z + k * ldz + i) / sum, given, (REAL)shrink[k],
+                                        (REAL)receive[k], (REAL)mix, labels, (REAL)k);
+        }
+        REAL lanes[LANES];
+        store(lanes, entropy);
+        for (ptrdiff_t l = 0; l < MIN(LANES, B - i); l++) total += (double)s[i + l] * (double)lanes[l];
+    }
+    return total;
+}
+
 /* ---- proximal step --------------------------------------------------------------------------------- */
 static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, const REAL *shift,
                             const REAL *step, const REAL *cut, const REAL *keep, ptrdiff_t n) {
@@ -366,17 +436,27 @@ static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, con
 }
 
 /* ---- moments --------------------------------------------------------------------------------------- */
-static void NAME(moments)(const REAL *const *rows, const REAL *s, ptrdiff_t B, ptrdiff_t d, double *sum,
-                          double *square, REAL *low, REAL *high) {
-    for (ptrdiff_t i = 0; i < B; i++) {
-        const REAL *x = rows[i];
-        for (ptrdiff_t j = 0; j < d; j++) {
-            const double value = x[j], weighted = (double)s[i] * value;
-            sum[j] += weighted;
-            square[j] += weighted * value;
-            low[j] = MIN(low[j], x[j]);
-            high[j] = x[j] > high[j] ? x[j] : high[j];
+static void NAME(moments)(const REAL *const *rows, const REAL *s, ptrdiff_t B, ptrdiff_t d, REAL *sum,
+                          REAL *square, REAL *low, REAL *high) {
+    for (ptrdiff_t j = 0; j < d; j += LANES) {
+        const ptrdiff_t n = MIN(LANES, d - j);
+        const int whole = n == LANES;
+#define READ(p) (whole ? load(p) : load_first(p, n))
+#define WRITE(p, v) (whole ? store(p, v) : store_first(p, v, n))
+        vec sums = READ(sum + j), squares = READ(square + j), least = READ(low + j), most = READ(high + j);
+        for (ptrdiff_t i = 0; i < B; i++) {
+            const vec x = READ(rows[i] + j), weighted = s[i] * x;
+            sums += weighted;
+            squares += weighted * x;
+            least = -larger(-x, -least);
+            most = larger(x, most);
         }
+        WRITE(sum + j, sums);
+        WRITE(square + j, squares);
+        WRITE(low + j, least);
+        WRITE(high + j, most);
+#undef READ
+#undef WRITE
     }
 }
 
@@ -393,7 +473,7 @@ PACKER(pack_float, float)
 PACKER(pack_double, double)
 
 const TABLE NAME(fastlr) = {
-    NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),
+    NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),   NAME(entropy),
     NAME(prox_step),  NAME(moments),    NAME(exp),        NAME(pack_uint8),
     NAME(pack_float), NAME(pack_double),
 };
@@ -424,4 +504,7 @@ const TABLE NAME(fastlr) = {
 #undef gradient_columns
 #undef log_of
 #undef log1p_of
+#undef LOG_TERMS
+#undef SQRT_HALF_BITS
+#undef entropy_term
 #undef PACKER

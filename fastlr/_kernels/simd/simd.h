@@ -31,13 +31,17 @@
     /* The same for one score a row: s (sigmoid(z) - y), y in {0, 1}; mass has one entry. */        \
     double (*logistic)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,        \
                        ptrdiff_t K, double *mass);                                                  \
+    /* sum_i s_i H((1 - mix) e_y + mix q_i), q_ik = shrink_k p_ik + receive_k sum_l (1 - shrink_l) p_il, \
+     * p_i the softmax of z_i, which is overwritten. One score stands for two classes. */           \
+    double (*entropy)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,         \
+                      ptrdiff_t K, const double *shrink, const double *receive, double mix);        \
     /* One proximal step on the n weights of a class. g = m G + A - c shift (A absent: 0), then A += G, \
      * then w = keep soft(w - step g, cut); step, cut, keep and shift hold a value a feature. */     \
     void (*prox_step)(real *w, real *A, const real *G, real m, real c, const real *shift,           \
                       const real *step, const real *cut, const real *keep, ptrdiff_t n);            \
     /* sum += s rows, square += s rows^2 and the extremes of the rows, each of d features. */        \
-    void (*moments)(const real *const *rows, const real *s, ptrdiff_t B, ptrdiff_t d, double *sum,  \
-                    double *square, real *low, real *high);                                         \
+    void (*moments)(const real *const *rows, const real *s, ptrdiff_t B, ptrdiff_t d, real *sum,    \
+                    real *square, real *low, real *high);                                           \
     /* out[i] = exp(x[i]), x <= 0. */                                                               \
     void (*exp)(const real *x, ptrdiff_t n, real *out);                                             \
     /* out[j] = x[j*stride], converted; stride in elements. */                                      \

@@ -118,8 +118,8 @@ class LogisticRegression(LinearClassifier):
     >>> clf = LogisticRegression(penalty="l1", C=1.0).fit(X, y)
     >>> clf.converged_
     True
-    >>> round(clf.score(X, y), 2)
-    0.98
+    >>> clf.score(X, y) > 0.95
+    True
     """
 
     def __init__(

@@ -5,12 +5,10 @@ Types pass unchanged where kernels read them: uint8, float32 and float64, in any
 
 import copy
 import numbers
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -72,10 +70,8 @@ def features(estimator, X, *, reset):
 def labels(y):
     """Class labels as a 1-d array that can be sorted."""
     if y is None:
-        raise ValueError("y must hold a class label for each row of X; found None.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DataConversionWarning)
-        y = column_or_1d(y)
+        raise ValueError("fit requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return y
 

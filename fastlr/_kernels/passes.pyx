@@ -155,7 +155,7 @@ cdef class _Pass:
         return total
 
 
-def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, floating[::1] W, floating[::1] bias,
+def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, const floating[::1] W, const floating[::1] bias,
                   double[::1] G, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads):
     """The fused pass over rows start to stop: returns sum_i s_i loss_i and adds up sum_i r_i x_i' in G and
     sum_i s_i p_i in mass, r_i = s_i (p_i - y_i).
@@ -183,7 +183,7 @@ def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, floating[::
     return work.sum(work.job.total)
 
 
-def decision(Rows X, floating[::1] W, floating[::1] bias, floating[:, ::1] out, Py_ssize_t start,
+def decision(Rows X, const floating[::1] W, const floating[::1] bias, floating[:, ::1] out, Py_ssize_t start,
              Py_ssize_t stop, int n_threads):
     """out = scores of rows start to stop, (stop - start) x K."""
     cdef _Pass work = _Pass()
@@ -194,7 +194,7 @@ def decision(Rows X, floating[::1] W, floating[::1] bias, floating[:, ::1] out, 
     work.run(n_threads)
 
 
-def evaluate(Rows X, const int32_t[::1] y, const double[::1] s, floating[::1] W, floating[::1] bias,
+def evaluate(Rows X, const int32_t[::1] y, const double[::1] s, const floating[::1] W, const floating[::1] bias,
              Py_ssize_t start, Py_ssize_t stop, int n_threads):
     """Returns sum_i s_i loss_i and the weight of the correctly classified rows."""
     cdef _Pass work = _Pass()
@@ -204,7 +204,7 @@ def evaluate(Rows X, const int32_t[::1] y, const double[::1] s, floating[::1] W,
     return work.sum(work.job.total), work.sum(work.job.correct)
 
 
-def dual_entropy(Rows X, const int32_t[::1] y, const double[::1] s, double[::1] W, double[::1] bias,
+def dual_entropy(Rows X, const int32_t[::1] y, const double[::1] s, const double[::1] W, const double[::1] bias,
                  const double[::1] shrink, const double[::1] receive, double mix, Py_ssize_t start,
                  Py_ssize_t stop, int n_threads):
     """sum_i s_i H((1 - mix) e_y + mix q_i) for the feasible q of certificate.py."""

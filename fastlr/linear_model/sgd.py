@@ -27,8 +27,8 @@ _LARGEST_GROWTH = 300.0
 class _SoftmaxModel:
     """Weights under training: z = W (x - shift) + b on raw features. d features, K score columns."""
 
-    def __init__(self, data, loss, plain_loss, penalty, shift, momentum, fit_intercept, dtype):
-        self.data, self.loss, self.plain_loss, self.penalty = data, loss, plain_loss, penalty
+    def __init__(self, data, loss, penalty, shift, momentum, fit_intercept, dtype):
+        self.data, self.loss, self.penalty = data, loss, penalty
         self.shift, self.momentum, self.fit_intercept = shift, momentum, fit_intercept
         K, kind = loss.n_columns, dtype
         self.n, self.work = data.n, K * data.d
@@ -67,8 +67,8 @@ class _SoftmaxModel:
         return (self.b - self.W.astype(np.float64) @ self.shift).astype(self.b.dtype)
 
     def evaluate(self, part):
-        """Mean log-loss and accuracy on (data, loss), by default the training rows without class weights."""
-        data, loss = part or (self.data, self.plain_loss)
+        """Weighted mean log-loss and accuracy on (data, loss), by default the training rows."""
+        data, loss = part or (self.data, self.loss)
         value, correct = data.evaluate(self.W, self.bias, loss)
         mass = loss.s.sum()
         return value / mass, correct / mass
@@ -83,7 +83,8 @@ class _SoftmaxModel:
 class SGDClassifier(LinearClassifier):
     """Softmax regression by minibatch stochastic gradient descent, with early stopping.
 
-    Minimises mean_i s_i loss_i + alpha penalty(W) from zero weights; two classes have one score. Each step
+    Minimises mean_i s_i loss_i + alpha penalty(W) from zero weights, the weights s_i scaled to mean one by
+    `fit` and taken as they are by `partial_fit`; two classes have one score. Each step
     moves along the mean gradient of a minibatch and takes the penalty by its proximal operator, so that L1
     gives exact zeros; on CSR the steps of a feature wait until a row holds it.
 
@@ -141,7 +142,7 @@ class SGDClassifier(LinearClassifier):
     classes_ : array of shape (n_classes,)
     history_ : dict of lists
         One value for each epoch, of the weights at its end: "loss" (mean log-loss per training row,
-        without penalty), "train_score" (accuracy), "time" (seconds), and, where there are validation
+        without penalty), "train_score" (accuracy; both weighted where there are weights), "time" (seconds), and, where there are validation
         data, "val_loss" and "val_score".
     best_epoch_ : int
         Epoch whose weights are kept, counted from 1.
@@ -245,14 +246,16 @@ class SGDClassifier(LinearClassifier):
         size = min(self.batch_size or n, n)
         return minibatch.Plan(int(size), bool(self.shuffle), bool(self.drop_last))
 
-    def _model(self, training, previous):
-        """The model to train: from zero, or from the weights of `previous`, an estimator."""
+    def _model(self, training, previous, mean_weight=None):
+        """The model to train: from zero, or from the weights of `previous`, an estimator. Weights are scaled
+        to that mean, so that they do not change the size of the steps, or taken as they are for None."""
         data = Data(training.X, thread_count(self.n_threads))
         if data.is_sparse and (self.momentum or self.scaling == "standard"):
             name = "momentum" if self.momentum else "scaling='standard'"
             raise ValueError(f"{name} needs dense X; found a sparse matrix.")
-        plain = Softmax(training.y, training.weight, len(training.classes))
         weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
+        if mean_weight is not None:
+            weight = weight * (mean_weight / weight.mean())
         loss = Softmax(training.y, weight, len(training.classes))
         ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio)
         alpha = 0.0 if self.penalty is None else float(self.alpha)
@@ -262,7 +265,7 @@ class SGDClassifier(LinearClassifier):
         if self.scaling == "standard":
             shift = data.moments(training.weight).mean
         model = _SoftmaxModel(
-            data, loss, plain, penalty, shift, float(self.momentum), bool(self.fit_intercept),
+            data, loss, penalty, shift, float(self.momentum), bool(self.fit_intercept),
             data.exact_dtype,
         )  # fmt: skip
         if previous is not None:
@@ -338,7 +341,7 @@ class SGDClassifier(LinearClassifier):
         training = validate.training(self, X, y, sample_weight)
         part, validation = self._validation(training, X_val, y_val, random)
         warm = self if self.warm_start and hasattr(self, "coef_") else None
-        model = self._model(part, warm)
+        model = self._model(part, warm, mean_weight=1.0)
         plan = self._plan(model.n)
         stopping = self._stopping()
         outcome = minibatch.train(

@@ -78,7 +78,16 @@ class _Table:
             return
         factors = (values.astype(W.dtype) for values in (step, cut, keep))
         dense.saga_steps(
-            *common, W, b, self.average, self.average_b, self.stored, self.shift, *factors, self.G, data.n_threads
+            *common,
+            W,
+            b,
+            self.average,
+            self.average_b,
+            self.stored,
+            self.shift,
+            *factors,
+            self.G,
+            data.n_threads,
         )
 
     def fill(self, W, b, h):

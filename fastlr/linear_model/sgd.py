@@ -96,7 +96,7 @@ class SGDClassifier(LinearClassifier):
     l1_ratio : float in [0, 1], default=0.15
         Share of L1 for "elasticnet".
     fit_intercept : bool, default=True
-    eta0 : float, default=0.1
+    eta0 : float, default=0.01
         Size of the first step.
     learning_rate : {"constant", "optimal", "invscaling", "adaptive"}, default="constant"
         With t the minibatches seen: eta0; eta0 / (1 + eta0 alpha t); eta0 / (t + 1)^power_t; eta0, divided
@@ -142,8 +142,8 @@ class SGDClassifier(LinearClassifier):
     classes_ : array of shape (n_classes,)
     history_ : dict of lists
         One value for each epoch, of the weights at its end: "loss" (mean log-loss per training row,
-        without penalty), "train_score" (accuracy; both weighted where there are weights), "time" (seconds), and, where there are validation
-        data, "val_loss" and "val_score".
+        without penalty), "train_score" (accuracy; both weighted where there are weights), "time"
+        (seconds), and, where there are validation data, "val_loss" and "val_score".
     best_epoch_ : int
         Epoch whose weights are kept, counted from 1.
     n_iter_ : int
@@ -170,7 +170,7 @@ class SGDClassifier(LinearClassifier):
         alpha=0.0,
         l1_ratio=0.15,
         fit_intercept=True,
-        eta0=0.1,
+        eta0=0.01,
         learning_rate="constant",
         power_t=0.5,
         momentum=0.0,

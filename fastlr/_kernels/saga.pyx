@@ -13,7 +13,7 @@ from libc.stdlib cimport calloc, free
 from .simd cimport floating, prox_step, softmax
 from .source cimport Block, Rows, add_residuals, block_gradient, change_residuals
 from .slices cimport Slices, free_slices, new_slices, together_scores
-from .team cimport team_run
+from .team cimport team_meet, team_run
 
 cdef struct Job:
     Slices* slices
@@ -90,6 +90,8 @@ cdef void visit_blocks(Job* job, int member, int size, floating* type_only) noex
             if job.fit_intercept:
                 b[k] -= <floating> (job.step_b * (m * change[k] + average_b[k]))
             average_b[k] += change[k]
+    # Nobody reads the last block's stored residuals any more.
+    team_meet(&slices.barrier, size)
     if member == 0:
         for u in range(length):
             stored[previous + u] = latest[u]

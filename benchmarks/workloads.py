@@ -28,7 +28,7 @@ def mnist_like(n, seed=0):
             image += np.exp(-((grid[:, None] - row) ** 2 + (grid - column) ** 2) / 8)
     y = rng.integers(10, size=n)
     prototypes = 255 * prototypes.reshape(10, 784)
-    own, strange = rng.uniform(0.5, 1.5, size=(n, 1)), rng.uniform(0, 1.4, size=(n, 1))
+    own, strange = rng.uniform(0.5, 1.5, size=(n, 1)), rng.uniform(0, 1, size=(n, 1))
     noise = rng.normal(scale=60, size=(n, 784))
     X = own * prototypes[y] + strange * prototypes[rng.integers(10, size=n)] + noise - 90
     return np.clip(X, 0, 255).astype(np.uint8), y

@@ -120,14 +120,18 @@ class Data:
         """Column statistics under weights s."""
         mass = max(s.sum(), np.finfo(np.float64).tiny)
         if self.is_sparse:
+            origin = np.zeros(self.d)
             total, square = self.X.T @ s, self.X.power(2).T @ s
             low, high = (extreme.astype(np.float64) for extreme in min_max_axis(self.X, axis=0))
         else:
+            # Seen from the first row, columns far from zero lose no digits of their variance.
+            origin = np.array(self.X[0], dtype=np.float64)
             total, square = np.zeros(self.d), np.zeros(self.d)
             low, high = np.full(self.d, np.inf), np.full(self.d, -np.inf)
             for start, stop, _ in self._calls(1):
-                passes.column_moments(self.rows, s, total, square, low, high, start, stop)
-        mean = total / mass
+                passes.column_moments(self.rows, s, origin, total, square, low, high, start, stop)
+        away = total / mass
         # Cancellation may leave a trace of variance, or less than none, in a constant column.
-        variance = np.where(low == high, 0.0, np.maximum(square / mass - mean**2, 0.0))
+        variance = np.where(low == high, 0.0, np.maximum(square / mass - away**2, 0.0))
+        total, mean = total + s.sum() * origin, origin + away
         return Moments(total, mean, variance, low, high)

@@ -216,10 +216,10 @@ def dual_entropy(Rows X, const int32_t[::1] y, const double[::1] s, const double
     return work.sum(work.job.total)
 
 
-def column_moments(Rows X, const double[::1] s, double[::1] total, double[::1] square, double[::1] low,
-                   double[::1] high, Py_ssize_t start, Py_ssize_t stop):
-    """Dense rows start to stop: adds sum_i s_i x_ij to total and sum_i s_i x_ij^2 to square, and widens low
-    and high, each (d,)."""
+def column_moments(Rows X, const double[::1] s, const double[::1] origin, double[::1] total,
+                   double[::1] square, double[::1] low, double[::1] high, Py_ssize_t start, Py_ssize_t stop):
+    """Dense rows start to stop: adds sum_i s_i (x_ij - origin_j) to total and its like with squares to square,
+    and widens low and high, each (d,)."""
     cdef Block* block = new_block(&X.source, 64, 1, sizeof(double))
     cdef Py_ssize_t first, last
     if block == NULL:
@@ -229,7 +229,7 @@ def column_moments(Rows X, const double[::1] s, double[::1] total, double[::1] s
         while first < stop:
             last = min(first + 64, stop)
             fetch(&X.source, block, NULL, first, last, -1, NULL, &s[0], <double*> NULL)
-            simd_double.moments(<const double* const*> block.rows, <double*> block.s, block.B, X.source.d, &total[0], &square[0],
-                    &low[0], &high[0])
+            simd_double.moments(<const double* const*> block.rows, <double*> block.s, &origin[0], block.B,
+                                X.source.d, &total[0], &square[0], &low[0], &high[0])
             first = last
     free_block(block)

@@ -18,8 +18,8 @@ cdef extern from "simd.h" nogil:
         void prox_step(float* w, float* A, const float* G, float m, float c, const float* shift,
                        const float* step,
                        const float* cut, const float* keep, Py_ssize_t n) noexcept nogil
-        void moments(const float* const* rows, const float* s, Py_ssize_t B, Py_ssize_t d, float* sum,
-                     float* square, float* low, float* high) noexcept nogil
+        void moments(const float* const* rows, const float* s, const float* origin, Py_ssize_t B, Py_ssize_t d,
+                     float* sum, float* square, float* low, float* high) noexcept nogil
         void exp(const float* x, Py_ssize_t n, float* out) noexcept nogil
         void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
         void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
@@ -40,8 +40,8 @@ cdef extern from "simd.h" nogil:
         void prox_step(double* w, double* A, const double* G, double m, double c, const double* shift,
                        const double* step,
                        const double* cut, const double* keep, Py_ssize_t n) noexcept nogil
-        void moments(const double* const* rows, const double* s, Py_ssize_t B, Py_ssize_t d, double* sum,
-                     double* square, double* low, double* high) noexcept nogil
+        void moments(const double* const* rows, const double* s, const double* origin, Py_ssize_t B, Py_ssize_t d,
+                     double* sum, double* square, double* low, double* high) noexcept nogil
         void exp(const double* x, Py_ssize_t n, double* out) noexcept nogil
         void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
         void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil

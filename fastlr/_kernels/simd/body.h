@@ -436,18 +436,19 @@ static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, con
 }
 
 /* ---- moments --------------------------------------------------------------------------------------- */
-static void NAME(moments)(const REAL *const *rows, const REAL *s, ptrdiff_t B, ptrdiff_t d, REAL *sum,
-                          REAL *square, REAL *low, REAL *high) {
+static void NAME(moments)(const REAL *const *rows, const REAL *s, const REAL *origin, ptrdiff_t B,
+                          ptrdiff_t d, REAL *sum, REAL *square, REAL *low, REAL *high) {
     for (ptrdiff_t j = 0; j < d; j += LANES) {
         const ptrdiff_t n = MIN(LANES, d - j);
         const int whole = n == LANES;
 #define READ(p) (whole ? load(p) : load_first(p, n))
 #define WRITE(p, v) (whole ? store(p, v) : store_first(p, v, n))
+        const vec start = READ(origin + j);
         vec sums = READ(sum + j), squares = READ(square + j), least = READ(low + j), most = READ(high + j);
         for (ptrdiff_t i = 0; i < B; i++) {
-            const vec x = READ(rows[i] + j), weighted = s[i] * x;
+            const vec x = READ(rows[i] + j), away = x - start, weighted = s[i] * away;
             sums += weighted;
-            squares += weighted * x;
+            squares += weighted * away;
             least = -larger(-x, -least);
             most = larger(x, most);
         }

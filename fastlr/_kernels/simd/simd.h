@@ -39,9 +39,10 @@
      * then w = keep soft(w - step g, cut); step, cut, keep and shift hold a value a feature. */     \
     void (*prox_step)(real *w, real *A, const real *G, real m, real c, const real *shift,           \
                       const real *step, const real *cut, const real *keep, ptrdiff_t n);            \
-    /* sum += s rows, square += s rows^2 and the extremes of the rows, each of d features. */        \
-    void (*moments)(const real *const *rows, const real *s, ptrdiff_t B, ptrdiff_t d, real *sum,    \
-                    real *square, real *low, real *high);                                           \
+    /* sum += s (rows - origin), square += s (rows - origin)^2, and the extremes of the rows, by     \
+     * feature. */                                                                                  \
+    void (*moments)(const real *const *rows, const real *s, const real *origin, ptrdiff_t B,        \
+                    ptrdiff_t d, real *sum, real *square, real *low, real *high);                   \
     /* out[i] = exp(x[i]), x <= 0. */                                                               \
     void (*exp)(const real *x, ptrdiff_t n, real *out);                                             \
     /* out[j] = x[j*stride], converted; stride in elements. */                                      \

@@ -6,7 +6,7 @@ steps of a weight follow a recursion with constant coefficients, solved in close
 
 import numpy as np
 
-from libc.math cimport fabs, floor, log
+from libc.math cimport expm1, fabs, floor, log1p
 from libc.stdint cimport int32_t, int64_t
 
 from .simd cimport floating, softmax
@@ -14,68 +14,66 @@ from .source cimport Block, Rows, Source, add_residuals, block_gradient, block_s
 from .source cimport change_residuals
 
 
-cdef inline double power(double base, Py_ssize_t exponent) noexcept nogil:
-    cdef double result = 1
-    while exponent:
-        if exponent & 1:
-            result *= base
-        base *= base
-        exponent >>= 1
-    return result
+# k steps w <- ratio (w - c), ratio = 1 / (1 + step l2), lead to decay w - c total.
+cdef struct Lag:
+    Py_ssize_t steps
+    double decay    # ratio^k
+    double total    # ratio + ... + ratio^k
 
 
-cdef inline double after(double w, double c, double ratio, Py_ssize_t k) noexcept nogil:
-    """w after k steps w <- ratio (w - c), with no change of sign; ratio = 1 / (1 + step l2)."""
-    cdef double decay, fixed
-    if ratio == 1:
-        return w - k * c
-    decay = power(ratio, k)
-    fixed = c * ratio / (1 - ratio)
-    return decay * (w + fixed) - fixed
+cdef inline Lag lag_of(double ratio, Py_ssize_t steps) noexcept nogil:
+    """expm1 and log1p keep the sum exact where the ratio is all but one."""
+    cdef Lag lag
+    cdef double change
+    lag.steps, lag.decay, lag.total = steps, 1, steps
+    if ratio != 1:
+        change = expm1(steps * log1p(ratio - 1))
+        lag.decay, lag.total = 1 + change, ratio * change / (ratio - 1)
+    return lag
+
+
+cdef inline double after(double w, double c, Lag lag) noexcept nogil:
+    return lag.decay * w - c * lag.total
 
 
 cdef inline double soft(double v, double cut) noexcept nogil:
     return v - cut if v > cut else (v + cut if v < -cut else 0)
 
 
-cdef double catch_up(double w, double a, double cut, double ratio, Py_ssize_t steps) noexcept nogil:
-    """w after `steps` steps w <- ratio soft(w - a, cut)."""
-    cdef double c, fixed, crossing, sign = 1
-    cdef Py_ssize_t k
+cdef double catch_up(double w, double a, double cut, double ratio, Lag lag) noexcept nogil:
+    """w after lag.steps steps w <- ratio soft(w - a, cut)."""
+    cdef double c, crossing, end, sign = 1
+    cdef Py_ssize_t k, steps = lag.steps
     if steps == 0 or (w == 0 and fabs(a) <= cut):
         return w
     if w < 0 or (w == 0 and a < 0):
         sign, w, a = -1, -w, -a
     c = a + cut
     if w > 0:
-        if c <= 0:
-            return sign * after(w, c, ratio, steps)
+        end = after(w, c, lag)
+        if c <= 0 or end > 0:
+            return sign * end
         # Steps that surely keep w positive; the next one is taken as it stands.
-        if ratio == 1:
-            crossing = floor(w / c)
-        else:
-            fixed = c * ratio / (1 - ratio)
-            crossing = floor(log(fixed / (w + fixed)) / log(ratio))
-        k = steps if crossing >= steps else <Py_ssize_t> max(crossing, 0)
-        w = max(after(w, c, ratio, k), 0)
-        if k == steps:
-            return sign * w
-        w = ratio * soft(w - a, cut)
-        steps -= k + 1
+        crossing = w / c if ratio == 1 else log1p(w * (1 - ratio) / (c * ratio)) / -log1p(ratio - 1)
+        k = steps - 1 if crossing >= steps - 1 else <Py_ssize_t> floor(crossing)
+        w = max(after(w, c, lag_of(ratio, k)), 0)
+        steps -= k
         # Rounding may have left a trace of the old sign: a few explicit steps end it.
-        while w > 0 and steps > 0:
+        while steps > 0:
             w = ratio * soft(w - a, cut)
             steps -= 1
-    if steps == 0 or w > 0:
+            if w <= 0:
+                break
+    if steps == 0:
         return sign * w
     if a <= cut:
         return 0
-    return sign * after(w, a - cut, ratio, steps)
+    return sign * after(w, a - cut, lag_of(ratio, steps))
 
 
 def catch_up_weight(double w, double a, double cut, double ratio, Py_ssize_t steps):
     """For the tests: w after `steps` steps w <- ratio soft(w - a, cut)."""
-    return catch_up(w, a, cut, ratio, steps)
+    return catch_up(w, a, cut, ratio, lag_of(ratio, steps))
 
 
 cdef Py_ssize_t list_features(const Source* X, const Block* block, int64_t stamp, int64_t[::1] seen,
@@ -105,6 +103,7 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
     cdef Py_ssize_t t, f, j, k, start, stop, n_touched, m = (n + block_size - 1) // block_size
     cdef floating* Z
     cdef Block* block = new_block(source, min(block_size, n), K, sizeof(floating))
+    cdef Lag lag
     cdef double[::1] change = np.empty(K)
     cdef int64_t[::1] seen = np.full(d, -1)
     cdef int64_t[::1] current = np.zeros(d, dtype=np.int64)  # steps that the feature has taken
@@ -121,9 +120,9 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
             n_touched = list_features(source, block, t, seen, touched)
             for f in range(n_touched):
                 j = touched[f]
+                lag = lag_of(keep[j], t - current[j])
                 for k in range(K):
-                    W[j, k] = <floating> catch_up(W[j, k], step[j] * average[j, k], cut[j], keep[j],
-                                                  t - current[j])
+                    W[j, k] = <floating> catch_up(W[j, k], step[j] * average[j, k], cut[j], keep[j], lag)
                     G[j, k] = 0
             block_scores(source, block, &W[0, 0], &b[0], <floating*> NULL, K, Z)
             softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
@@ -142,8 +141,9 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
                     b[k] -= <floating> (step_b * (m * change[k] + average_b[k]))
                 average_b[k] += change[k]
         for j in range(d):
+            lag = lag_of(keep[j], T - current[j])
             for k in range(K):
-                W[j, k] = <floating> catch_up(W[j, k], step[j] * average[j, k], cut[j], keep[j], T - current[j])
+                W[j, k] = <floating> catch_up(W[j, k], step[j] * average[j, k], cut[j], keep[j], lag)
     free_block(block)
 
 

@@ -1,0 +1,161 @@
+"""The slow, obvious twin of every kernel, in NumPy and float64.
+
+n samples, d features, K score columns (one stands for two classes), B rows of a block, m blocks.
+X (n, d), dense; y (n,) class numbers; s (n,) weights; W (K, d); b (K,); Z (n, K) scores; R (n, K)
+residuals s (p - y); `order` row numbers. Steps return new arrays and leave their arguments alone.
+"""
+
+import numpy as np
+
+# ---- rows to scores and back -------------------------------------------------------------------
+
+
+def scores(X, W, b, shift=0.0):
+    return (X - shift) @ W.T + b
+
+
+def gradient(X, R, shift=0.0):
+    return R.T @ (X - shift)
+
+
+# ---- formulas on scores ------------------------------------------------------------------------
+
+
+def all_scores(Z):
+    """One column per class: a single column z stands for (0, z)."""
+    return np.hstack([np.zeros_like(Z), Z]) if Z.shape[1] == 1 else Z
+
+
+def log_probabilities(Z):
+    Z = all_scores(Z)
+    top = Z.max(axis=1, keepdims=True)
+    return Z - top - np.log(np.exp(Z - top).sum(axis=1, keepdims=True))
+
+
+def onehot(y, n_columns):
+    return (y[:, None] == np.arange(2 if n_columns == 1 else n_columns)).astype(float)
+
+
+def loss(Z, y, s):
+    return -np.sum(s * np.take_along_axis(log_probabilities(Z), y[:, None], axis=1)[:, 0])
+
+
+def residuals(Z, y, s):
+    """s (p - y), for softmax and, with one column, for the logistic loss."""
+    K = Z.shape[1]
+    return (s[:, None] * (np.exp(log_probabilities(Z)) - onehot(y, K)))[:, -K:]
+
+
+def masses(Z, s):
+    """sum_i s_i p_i of the classes that have a score column."""
+    return (s @ np.exp(log_probabilities(Z)))[-Z.shape[1] :]
+
+
+def correct(Z, y, s):
+    """Weight of the rows whose highest score, the first of equals, is the label's."""
+    return s[all_scores(Z).argmax(axis=1) == y].sum()
+
+
+def mixed_entropy(Z, y, s, shrink, receive, mix):
+    """sum_i s_i H((1 - mix) y_i + mix q_i), q_ik = shrink_k p_ik + receive_k (what others gave)."""
+    p = np.exp(log_probabilities(Z))
+    q = shrink * p + receive * ((1 - shrink) * p).sum(axis=1, keepdims=True)
+    q = (1 - mix) * onehot(y, Z.shape[1]) + mix * q
+    return -np.sum(s[:, None] * q * np.log(np.where(q > 0, q, 1)))
+
+
+# ---- passes ------------------------------------------------------------------------------------
+
+
+def decision(X, W, b):
+    return scores(X, W, b)
+
+
+def loss_gradient(X, y, s, W, b):
+    """Loss, its gradient in W, and the masses."""
+    Z = scores(X, W, b)
+    return loss(Z, y, s), gradient(X, residuals(Z, y, s)), masses(Z, s)
+
+
+def evaluate(X, y, s, W, b):
+    Z = scores(X, W, b)
+    return loss(Z, y, s), correct(Z, y, s)
+
+
+def dual_entropy(X, y, s, W, b, shrink, receive, mix):
+    return mixed_entropy(scores(X, W, b), y, s, shrink, receive, mix)
+
+
+def column_moments(X, s, origin):
+    """Weighted sums and sums of squares as seen from the origin, and extremes."""
+    return s @ (X - origin), s @ (X - origin) ** 2, X.min(axis=0), X.max(axis=0)
+
+
+# ---- steps -------------------------------------------------------------------------------------
+
+
+def soft(v, cut):
+    return np.sign(v) * np.maximum(np.abs(v) - cut, 0)
+
+
+def prox_step(w, A, G, m, c, shift, step, cut, keep):
+    """(w, A) after one proximal step along m G + A - c shift; then A takes in G."""
+    return keep * soft(w - step * (m * G + A - c * shift), cut), A + G
+
+
+def sgd_steps(
+    X, y, s, order, batch_size, eta, momentum, fit_intercept, W, b, shift, metric, l1, l2
+):
+    """(W, b) after a step for each minibatch; the kernel for CSR rows delays the same steps."""
+    W, b, v, v_b = W.copy(), b.copy(), np.zeros_like(W), np.zeros_like(b)
+    for t, rate in enumerate(eta):
+        rows = order[t * batch_size : (t + 1) * batch_size]
+        R = residuals(scores(X[rows], W, b, shift), y[rows], s[rows]) / len(rows)
+        v = momentum * v + gradient(X[rows], R, shift)
+        step = rate * metric
+        W = soft(W - step * v, step * l1) / (1 + step * l2)
+        if fit_intercept:
+            v_b = momentum * v_b + R.sum(axis=0)
+            b = b - rate * v_b
+    return W, b
+
+
+def saga_steps(X, y, s, blocks, draws, step_b, fit_intercept, W, b, stored, shift, step, cut, keep):
+    """(W, b, stored, sum of stored gradients, sum of stored residuals) after a step for each draw.
+
+    blocks : list of m arrays of row numbers
+    stored : (n, K), the residuals that each row left at its last visit
+    """
+    b, stored, m = b.copy(), stored.copy(), len(blocks)
+    average, average_b = gradient(X, stored), stored.sum(axis=0)
+    for block in (blocks[t] for t in draws):
+        R = residuals(scores(X[block], W, b, shift), y[block], s[block])
+        change, stored[block] = R - stored[block], R
+        c = m * change.sum(axis=0) + average_b
+        G = gradient(X[block], change)
+        W, average = prox_step(W, average, G, m, c[:, None], shift, step, cut, keep)
+        if fit_intercept:
+            b -= step_b * c
+        average_b = average_b + change.sum(axis=0)
+    return W, b, stored, average, average_b
+
+
+def constant_residuals(y, s, p):
+    """Residuals of a model that gives every row the probabilities p of the score columns."""
+    return s[:, None] * (p - onehot(y, len(p))[:, -len(p) :])
+
+
+def catch_up_weight(w, a, cut, ratio, steps):
+    """w after `steps` steps w <- ratio soft(w - a, cut)."""
+    for _ in range(steps):
+        w = ratio * soft(w - a, cut)
+    return w
+
+
+# ---- objective ------------------------------------------------------------------------------------
+
+
+def objective(X, y, s, W, b, l1=0.0, l2=0.0, units=1.0):
+    """sum_i s_i loss_i + l1 |W units|_1 + l2/2 |W units|^2; s holds the factor C."""
+    U = W * units
+    return loss(scores(X, W, b), y, s) + l1 * np.abs(U).sum() + l2 / 2 * np.square(U).sum()

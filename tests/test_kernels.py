@@ -1,0 +1,485 @@
+"""Every kernel against its twin in reference.py, one axis at a time, at every instruction set.
+
+n samples, d features, K score columns (one stands for two classes).
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastlr._kernels import lagged, passes, saga, sgd, simd, source
+
+from . import reference
+
+STORED = {"u1": np.uint8, "f4": np.float32, "f8": np.float64}
+LEVELS = ("baseline", "avx2", "avx512")
+LAYOUTS = ("C", "F", "row gaps", "column gaps", "reversed rows", "reversed columns", "one column")
+
+
+def lay_out(X, layout):
+    """The same numbers at other places."""
+    if layout == "F":
+        return np.asfortranarray(X)
+    if layout == "row gaps":
+        return np.repeat(X, 3, axis=0)[::3]
+    if layout == "column gaps":
+        return np.repeat(X, 2, axis=1)[:, ::2]
+    if layout == "reversed rows":
+        return X[::-1].copy()[::-1]
+    if layout == "reversed columns":
+        return np.ascontiguousarray(X[:, ::-1])[:, ::-1]
+    if layout == "one column":  # a stride of zero
+        return np.broadcast_to(X[:, :1], X.shape)
+    return X
+
+
+def case(n=150, d=33, K=3, stored="f8", real="f8", layout="C"):
+    """Parameters of a test, named by what differs from the defaults."""
+    values = {"n": n, "d": d, "K": K, "stored": stored, "real": real, "layout": layout}
+    defaults = {"n": 150, "d": 33, "K": 3, "stored": "f8", "real": "f8", "layout": "C"}
+    changed = [f"{key}={value}" for key, value in values.items() if value != defaults[key]]
+    return pytest.param(values, id=",".join(changed) or "default")
+
+
+CASES = [
+    *(case(stored=stored, real=real) for stored in STORED for real in ("f4", "f8")),
+    *(case(layout=layout) for layout in (*LAYOUTS[1:], "csr")),
+    *(case(layout=layout, stored="f4", real="f4") for layout in (*LAYOUTS[1:], "csr")),
+    *(case(layout=layout, stored="u1", real="f4") for layout in ("F", "row gaps", "reversed rows")),
+    case(layout="csr", stored="f4"),
+    case(layout="csr", real="f4"),
+    *(case(K=K, real=real) for K in (1, 2, 4, 5, 10, 11) for real in ("f4", "f8")),
+    *(case(K=1000, n=40, d=9, layout=layout) for layout in ("C", "csr")),
+    *(case(K=K, layout="csr") for K in (1, 10)),
+    *(case(d=d, real=real) for d in (1, 2, 8, 13, 16, 17, 65, 200) for real in ("f4", "f8")),
+    *(case(d=1, layout=layout) for layout in ("row gaps", "csr")),
+    *(case(n=n, real=real) for n in (1, 2, 3, 5, 17) for real in ("f4", "f8")),
+    *(case(n=n, layout="csr") for n in (1, 5)),
+    *(case(n=1000, layout=layout) for layout in ("C", "F", "csr")),
+]
+every_case = pytest.mark.parametrize("values", CASES)
+
+
+def problem(values):
+    """A random problem; X is what the kernels read, in float64, and W what its type can hold."""
+    n, d, K = values["n"], values["d"], values["K"]
+    rng = np.random.default_rng(n + 10 * d + 100 * K)
+    p = SimpleNamespace(n=n, d=d, K=K, n_classes=max(K, 2), real=STORED[values["real"]], rng=rng)
+    stored = STORED[values["stored"]]
+    X = rng.integers(0, 256, (n, d)) if stored == np.uint8 else rng.standard_normal((n, d))
+    if values["layout"] == "csr":
+        X = sp.csr_matrix(X * (rng.random((n, d)) < 0.3), dtype=stored)
+        p.rows = source.Rows(X.data, X.indptr.astype(np.int64), X.indices.astype(np.int32), d)
+        p.X, p.lagged = X.toarray().astype(np.float64), True
+    else:
+        X = lay_out(X.astype(stored), values["layout"])
+        p.rows, p.X, p.lagged = source.Rows(X), X.astype(np.float64), False
+    p.y = rng.integers(0, p.n_classes, n).astype(np.int32)
+    p.s = rng.uniform(0, 2, n) * (rng.random(n) < 0.8)
+    p.s[0] = 1
+    size = max(1, np.abs(p.X).max()) * np.sqrt(d)
+    p.W = (2 * rng.standard_normal((K, d)) / size).astype(p.real)
+    p.b = rng.standard_normal(K).astype(p.real)
+    p.model = p.W.astype(np.float64), p.b.astype(np.float64)
+    # A sum of m products in any order is off by less than m eps times the sum of their sizes
+    # (Higham, Accuracy and Stability, section 3.1); 16 covers the few operations around it.
+    eps = np.finfo(p.real).eps
+    p.score_error = (d + 16) * eps * (np.abs(p.X) @ np.abs(p.model[0]).T + np.abs(p.model[1]))
+    p.sum_error = (n + d + 16) * eps * (1 + np.abs(p.X) @ np.abs(p.model[0]).T).max()
+    return p
+
+
+def flat(p, W):
+    """W as the kernels read it: K x d, or d x K for CSR."""
+    return np.ravel(W, order="F" if p.lagged else "C")
+
+
+def own(p, W, dtype):
+    """(K, d) values in an array of the layout that step kernels change in place."""
+    return np.array(W.T if p.lagged else W, dtype=dtype, order="C")
+
+
+def back(p, W):
+    return W.T if p.lagged else W
+
+
+def loss_gradient(p, start=0, stop=None, n_threads=1):
+    G, mass = np.zeros(p.K * p.d), np.zeros(p.K)
+    stop = p.n if stop is None else stop
+    loss = passes.loss_gradient(
+        p.rows, p.y, p.s, flat(p, p.W), p.b, G, mass, start, stop, n_threads
+    )
+    return loss, G.reshape((p.K, p.d), order="F" if p.lagged else "C"), mass
+
+
+# ---- instruction sets -----------------------------------------------------------------------------
+
+
+def python(*arguments, isa):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "FASTLR_ISA": isa},
+        capture_output=True,
+        text=True,
+    )
+
+
+IMPORT = "-c", "from fastlr._kernels import simd; print(simd.ISA)"
+
+
+@pytest.mark.skipif("FASTLR_ISA" in os.environ, reason="runs at the level of FASTLR_ISA")
+@pytest.mark.parametrize("level", LEVELS)
+def test_all_of_this_file_at_level(level):
+    found = python(*IMPORT, isa=level)
+    if "processor lacks" in found.stderr:
+        pytest.skip(f"this processor lacks {level}")
+    assert found.stdout.strip() == level, found.stderr
+    if level == simd.ISA:  # the tests beside this one run there
+        return
+    # The lagged recursion is plain scalar code.
+    options = "-q", "-p", "no:cacheprovider", "-k", "not catch_up"
+    run = python("-m", "pytest", *options, __file__, isa=level)
+    assert run.returncode == 0, run.stdout[-3000:]
+
+
+def test_unknown_level():
+    found = python(*IMPORT, isa="sse9")
+    assert found.returncode != 0
+    assert "ImportError: FASTLR_ISA must be one of baseline, avx2, avx512" in found.stderr
+
+
+# ---- passes ---------------------------------------------------------------------------------------
+
+
+@every_case
+def test_decision(values):
+    p = problem(values)
+    out = np.full((p.n, p.K), np.nan, dtype=p.real)
+    passes.decision(p.rows, flat(p, p.W), p.b, out, 0, p.n, 2)
+    assert np.all(np.abs(out - reference.decision(p.X, *p.model)) <= p.score_error)
+
+
+@every_case
+def test_loss_gradient(values):
+    p = problem(values)
+    loss, G, mass = loss_gradient(p)
+    expected, expected_G, expected_mass = reference.loss_gradient(p.X, p.y, p.s, *p.model)
+    total = p.s.sum()
+    assert abs(loss - expected) <= p.sum_error * total
+    assert np.all(np.abs(G - expected_G) <= p.sum_error * (p.s @ np.abs(p.X)))
+    np.testing.assert_allclose(mass, expected_mass, rtol=0, atol=p.sum_error * total)
+
+
+@every_case
+def test_evaluate(values):
+    p = problem(values)
+    loss, correct = passes.evaluate(p.rows, p.y, p.s, flat(p, p.W), p.b, 0, p.n, 1)
+    expected, expected_correct = reference.evaluate(p.X, p.y, p.s, *p.model)
+    assert abs(loss - expected) <= p.sum_error * p.s.sum()
+    assert abs(correct - expected_correct) <= 2 * np.finfo(p.real).eps * p.s.sum()
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.6, 1.0])
+@every_case
+def test_dual_entropy(values, mix):
+    p = problem({**values, "real": "f8"})
+    giving = p.rng.random(p.n_classes) < 0.5
+    giving[:2] = True, False
+    shrink = np.where(giving, p.rng.random(p.n_classes), 1.0)
+    receive = np.where(giving, 0.0, p.rng.random(p.n_classes) + 0.1)
+    receive /= receive.sum()
+    entropy = passes.dual_entropy(
+        p.rows, p.y, p.s, flat(p, p.W), p.b, shrink, receive, mix, 0, p.n, 1
+    )
+    expected = reference.dual_entropy(p.X, p.y, p.s, *p.model, shrink, receive, mix)
+    assert abs(entropy - expected) <= p.sum_error * p.n_classes * p.s.sum()
+
+
+@every_case
+def test_column_moments(values):
+    if values["layout"] == "csr":
+        values = {**values, "layout": "C"}  # CSR moments are SciPy's
+    p = problem({**values, "real": "f8"})
+    origin, total, square = p.rng.random(p.d), np.zeros(p.d), np.zeros(p.d)
+    low, high = np.full(p.d, np.inf), np.full(p.d, -np.inf)
+    for start, stop in ((0, p.n // 3), (p.n // 3, p.n)):
+        passes.column_moments(p.rows, p.s, origin, total, square, low, high, start, stop)
+    expected = reference.column_moments(p.X, p.s, origin)
+    np.testing.assert_allclose(total, expected[0], rtol=0, atol=1e-13 * (p.s @ (np.abs(p.X) + 1)).max())
+    np.testing.assert_allclose(square, expected[1], rtol=1e-13)
+    np.testing.assert_array_equal([low, high], expected[2:])
+
+
+@pytest.mark.parametrize("layout", ["C", "csr"])
+def test_passes_over_parts_add_up(layout):
+    p = problem(case(n=700, layout=layout).values[0])
+    parts = [loss_gradient(p, start, stop) for start, stop in ((0, 0), (0, 1), (1, 300), (300, 700))]
+    for found, whole in zip(map(sum, zip(*parts, strict=True)), loss_gradient(p), strict=True):
+        np.testing.assert_allclose(found, whole, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="rows 5:701 are not within the 700 rows of X"):
+        loss_gradient(p, 5, 701)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [case(n=2100), case(n=2100, stored="u1", real="f4"), case(n=2100, K=1, layout="csr")],
+)
+def test_passes_give_the_same_bits_for_any_number_of_threads(values):
+    p = problem(values)
+    first = [np.asarray(part).tobytes() for part in loss_gradient(p)]
+    for n_threads in (1, 2, 3, 8):
+        for _ in range(3):
+            again = loss_gradient(p, n_threads=n_threads)
+            assert [np.asarray(part).tobytes() for part in again] == first
+
+
+# ---- formulas on scores, through rows of the identity ---------------------------------------------
+
+
+def identity_pass(Z, y, s, dtype):
+    """Loss and residuals (n, K) of given scores: X = I makes W the scores and X'R the residuals."""
+    Z = np.asarray(Z, dtype=dtype)
+    n, K = Z.shape
+    G, mass = np.zeros((K, n)), np.zeros(K)
+    loss = passes.loss_gradient(
+        source.Rows(np.eye(n, dtype=dtype)), np.asarray(y, np.int32), np.asarray(s, np.float64),
+        np.ravel(Z.T), np.zeros(K, dtype), np.ravel(G), mass, 0, n, 1,
+    )  # fmt: skip
+    return loss, G.T, mass
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("K", [1, 2])
+def test_exp_in_ulps(dtype, K):
+    """With classes at scores 0 and x < 0 the rarer one has p = e / (1 + e), e = exp(x). Far out,
+    1 + e rounds to 1 and p is exp itself: the polynomial's truncation is below half an ulp and its
+    evaluation below one. Nearer, a sum, a quotient and a product add half an ulp each."""
+    lowest, far = (-87.0, -17.5) if dtype == np.float32 else (-708.0, -37.5)
+    x = np.r_[np.linspace(lowest, far, 800), np.linspace(far, 0, 400)[1:]].astype(dtype)
+    Z = -x[:, None] if K == 1 else np.c_[np.zeros_like(x), x]
+    label = K == 1  # the class that is nearly sure
+    _, R, _ = identity_pass(Z, np.full(len(x), label), np.ones(len(x)), dtype)
+    found = -R[:, 0] if K == 1 else R[:, 1]
+    if K == 1:  # p - 1 has lost the digits of e: take the other class as the label
+        _, R, _ = identity_pass(x[:, None], np.zeros(len(x)), np.ones(len(x)), dtype)
+        found = R[:, 0]
+    e = np.exp(x.astype(np.longdouble))
+    exact = e / (1 + e)
+    ulps = np.abs(found - exact) / np.spacing(exact.astype(dtype))
+    assert ulps[x <= dtype(far)].max() <= 1.5
+    assert ulps.max() <= 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("K", [1, 2, 3, 10])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 100.0, 1e4])
+def test_scores_to_residuals(dtype, K, size):
+    rng = np.random.default_rng(K)
+    Z = (size * rng.standard_normal((41, K))).astype(dtype).astype(float)
+    y, s = rng.integers(0, max(K, 2), 41), rng.uniform(0, 2, 41).astype(dtype).astype(float)
+    loss, R, mass = identity_pass(Z, y, s, dtype)
+    # Each residual is good to a few roundings of s <= 2.
+    atol = 16 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(R, reference.residuals(Z, y, s), rtol=0, atol=atol)
+    np.testing.assert_allclose(mass, reference.masses(Z, s), rtol=atol, atol=41 * atol)
+    assert loss == pytest.approx(reference.loss(Z, y, s), rel=atol, abs=41 * atol)
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 10])
+@pytest.mark.parametrize("size", [0.0, 1.0, 100.0, 740.0, 1e4])
+@pytest.mark.parametrize("mix", [0.0, 1e-300, 0.5, 1.0])
+def test_entropy_of_sure_and_unsure_rows(K, size, mix):
+    """Probabilities from one half down to denormal numbers and zero: q log q has no bad place."""
+    rng = np.random.default_rng(K)
+    n, n_classes = 41, max(K, 2)
+    Z = size * rng.standard_normal((n, K))
+    y, s = rng.integers(0, n_classes, n), rng.uniform(0, 2, n) * (rng.random(n) < 0.8)
+    shrink, receive = np.ones(n_classes), np.zeros(n_classes)
+    shrink[0], receive[1] = 0.0, 1.0
+    for moves in ((np.ones(n_classes), np.zeros(n_classes)), (shrink, receive)):
+        found = passes.dual_entropy(
+            source.Rows(np.eye(n)), y.astype(np.int32), s, np.ravel(Z.T), np.zeros(K), *moves, mix,
+            0, n, 1,
+        )  # fmt: skip
+        expected = reference.mixed_entropy(Z, y, s, *moves, mix)
+        assert found == pytest.approx(expected, rel=1e-13, abs=1e-13 * s.sum())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_denormal_features_are_not_flushed(dtype):
+    p = problem(case(n=20, d=17).values[0])
+    tiny = np.finfo(dtype).smallest_subnormal
+    X = (1000 * tiny * np.arange(1, 341).reshape(20, 17)).astype(dtype)
+    p.real, p.rows, p.X = dtype, source.Rows(X), X.astype(np.float64)
+    p.W, p.b = p.W.astype(dtype), p.b.astype(dtype)
+    _, G, _ = loss_gradient(p)
+    R = reference.residuals(np.tile(p.b.astype(float), (20, 1)), p.y, p.s)
+    # In units of the smallest number; each of the twenty products is rounded to a multiple of it.
+    expected = R.T @ (1000.0 * np.arange(1, 341).reshape(20, 17))
+    rtol = 16 * np.finfo(dtype).eps
+    np.testing.assert_allclose(G / float(tiny), expected, rtol=rtol, atol=rtol * 1e6 + 20)
+
+
+# ---- steps ----------------------------------------------------------------------------------------
+
+
+def step_error(p, steps):
+    """Steps this short do not expand errors; each rounds weights of order one a few times."""
+    return 4 * steps * np.finfo(p.real).eps
+
+
+# From 768 features on, dense steps are shared out by slices of features.
+WIDE = [
+    *(case(n=60, d=800, stored=real, real=real) for real in ("f4", "f8")),
+    case(n=60, d=1700, stored="u1", real="f4"),
+    case(n=60, d=1700, layout="F"),
+    case(n=60, d=1537, K=1),
+]
+step_cases = pytest.mark.parametrize("values", [*CASES, *WIDE])
+either_intercept = pytest.mark.parametrize("fit_intercept", [True, False])
+
+
+def sgd_case(p):
+    """Strong enough to move, weak enough not to expand errors."""
+    p.scale = max(1, np.abs(p.X).max())
+    p.order = p.rng.permutation(np.repeat(np.arange(p.n), 2))[:400]
+    p.size = 1 if p.n < 3 else 7 if p.n < 200 else 150  # rows beyond 128 go through in pieces
+    p.eta = 0.3 / (1 + np.arange(-(-len(p.order) // p.size)))
+    p.metric = (p.rng.uniform(0.5, 1, p.d) / (np.sqrt(p.d) * p.scale**2)).astype(p.real)
+    p.l1, p.l2 = p.real(0.02 * p.scale), p.real(0.1)
+    p.momentum = 0.0 if p.lagged else 0.5
+    p.shift = np.zeros(p.d, p.real) if p.lagged else p.X.mean(axis=0).astype(p.real)
+
+
+def run_sgd(p, fit_intercept, n_threads=1):
+    W, b = own(p, p.W, p.real), p.b.copy()
+    common = p.rows, p.y, p.s, p.order, p.size, p.eta
+    if p.lagged:
+        metric = np.float64(p.metric)
+        scratch = np.zeros_like(W)
+        lagged.sgd_steps(*common, p.l2, fit_intercept, W, b, metric, metric * p.l1, scratch)
+    else:
+        velocities = np.zeros_like(W), np.zeros_like(b)
+        strengths = (np.full(p.d, strength, p.real) for strength in (p.l1, p.l2))
+        scratch = np.zeros((3 + p.K, p.d), p.real)
+        sgd.sgd_steps(
+            *common, p.momentum, fit_intercept, W, b, *velocities, p.shift, p.metric, *strengths,
+            scratch, n_threads,
+        )  # fmt: skip
+    return back(p, W), b
+
+
+@either_intercept
+@step_cases
+def test_sgd_steps(values, fit_intercept):
+    p = problem(values)
+    sgd_case(p)
+    metric = np.float64(p.metric)
+    # For CSR rows the L2 strength is not measured in the metric.
+    strengths = np.float64(p.l1), np.float64(p.l2) / (metric if p.lagged else 1)
+    twin_W, twin_b = reference.sgd_steps(
+        p.X, p.y, p.s, p.order, p.size, p.eta, p.momentum, fit_intercept, *p.model,
+        np.float64(p.shift), metric, *strengths,
+    )  # fmt: skip
+    assert np.abs(twin_W - p.model[0]).max() > 1e-3 / p.scale
+    error = step_error(p, len(p.eta))
+    W, b = run_sgd(p, fit_intercept)
+    np.testing.assert_allclose(W, twin_W, rtol=0, atol=error / p.scale)
+    np.testing.assert_allclose(b, twin_b, rtol=0, atol=error)
+
+
+def saga_case(p):
+    p.scale, p.total = max(1, np.abs(p.X).max()), p.s.sum() + 1
+    p.order, p.size = p.rng.permutation(p.n), max(1, min(16, p.n // 3))
+    p.blocks = np.split(p.order, np.arange(p.size, p.n, p.size))
+    p.epochs = [p.rng.permutation(len(p.blocks)) for _ in range(4)]
+    step = p.rng.uniform(0.5, 1, p.d) / (4 * np.sqrt(p.d) * p.scale**2 * p.total)
+    cut, keep = 0.02 * p.scale * p.total * step, 1 / (1 + 0.1 * p.total * step)
+    p.factors = [values.astype(p.real) for values in (step, cut, keep)]
+    p.step_b = 0.5 / p.total
+    p.shift = np.zeros(p.d, p.real) if p.lagged else p.X.mean(axis=0).astype(p.real)
+    p.share = np.full(p.K, 1 / p.n_classes)
+    p.table = reference.constant_residuals(p.y, p.s, p.share)
+
+
+def block_by_block(p, table):
+    """Residuals (n, K) as the kernels store them: one block after the other, K x B each."""
+    return np.concatenate([table[block].T.ravel() for block in p.blocks])
+
+
+def run_saga(p, fit_intercept, n_threads=1):
+    W, b = own(p, p.W, p.real), p.b.copy()
+    average, average_b = own(p, p.table.T @ p.X, p.real), p.table.sum(axis=0)
+    stored = np.zeros(p.K * p.n, p.real)
+    saga.constant_residuals(p.y, p.s, p.order, p.size, p.share, stored)
+    for draws in p.epochs:
+        common = p.rows, p.y, p.s, p.order, p.size, draws, p.step_b, fit_intercept
+        state = W, b, average, average_b, stored
+        scratch = np.zeros_like(W)
+        if p.lagged:
+            lagged.saga_steps(*common, *state, *map(np.float64, p.factors), scratch)
+        else:
+            saga.saga_steps(*common, *state, p.shift, *p.factors, scratch, n_threads)
+    return back(p, W), b, stored, back(p, average), average_b
+
+
+@step_cases
+def test_constant_residuals(values):
+    p = problem(values)
+    saga_case(p)
+    share = p.rng.random(p.K)
+    stored = np.full(p.K * p.n, np.nan, p.real)
+    saga.constant_residuals(p.y, p.s, p.order, p.size, share, stored)
+    expected = block_by_block(p, reference.constant_residuals(p.y, p.s, share))
+    np.testing.assert_allclose(stored, expected, rtol=np.finfo(p.real).eps)
+
+
+@either_intercept
+@step_cases
+def test_saga_steps(values, fit_intercept):
+    p = problem(values)
+    saga_case(p)
+    twin_W, twin_b, table, twin_average, twin_average_b = reference.saga_steps(
+        p.X, p.y, p.s, p.blocks, np.concatenate(p.epochs), p.step_b, fit_intercept, *p.model,
+        p.table, np.float64(p.shift), *map(np.float64, p.factors),
+    )  # fmt: skip
+    assert np.abs(twin_W - p.model[0]).max() > 1e-3 / p.scale
+    error = step_error(p, 4 * len(p.blocks))
+    W, b, stored, average, average_b = run_saga(p, fit_intercept)
+    np.testing.assert_allclose(W, twin_W, rtol=0, atol=error / p.scale)
+    np.testing.assert_allclose(b, twin_b, rtol=0, atol=error)
+    np.testing.assert_allclose(stored, block_by_block(p, table), rtol=0, atol=2 * error)
+    np.testing.assert_allclose(average, twin_average, rtol=0, atol=error * p.scale * p.total)
+    np.testing.assert_allclose(average_b, twin_average_b, rtol=0, atol=error * p.total)
+
+
+@pytest.mark.parametrize("values", WIDE)
+def test_steps_give_the_same_bits_for_any_number_of_threads(values):
+    p = problem(values)
+    for prepare, run in ((sgd_case, run_sgd), (saga_case, run_saga)):
+        prepare(p)
+        first = [part.tobytes() for part in run(p, True)]
+        for n_threads in (1, 2, 3, 8):
+            for _ in range(3):
+                assert [part.tobytes() for part in run(p, True, n_threads)] == first
+
+
+@pytest.mark.parametrize("ratio", [1, 1 - 1e-15, 1 - 1e-12, 1 - 1e-9, 1 - 1e-6, 0.999, 0.5])
+@pytest.mark.parametrize("cut", [0.0, 0.01, 0.3])
+@pytest.mark.parametrize("steps", [0, 1, 2, 10, 1000])
+def test_catch_up_weight(ratio, cut, steps):
+    signs = itertools.product((1, -1), repeat=2)
+    starts = (0.0, 0.02, 0.3, 1.0, 250.0), (0.0, 1e-6, 0.01, 0.3, 0.5, 2.0)
+    for (sign_w, sign_a), w, a in itertools.product(signs, *starts):
+        w, a = sign_w * w, sign_a * a
+        found = lagged.catch_up_weight(w, a, cut, ratio, steps)
+        explicit = reference.catch_up_weight(w, a, cut, ratio, steps)
+        # A thousand explicit steps round a thousand times.
+        moved = abs(explicit - w) + abs(a) + cut
+        assert abs(found - explicit) <= 1e-10 * moved + 1e-12 * abs(w), (w, a)

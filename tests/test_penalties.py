@@ -1,0 +1,94 @@
+"""The elastic net: value, gradient, conjugate, feasibility."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from fastlr.penalties import ElasticNet
+
+K, D = 3, 4
+UNITS = np.array([1.0, 0.01, 30.0, 2.0])
+STRENGTHS = [(0.0, 0.0), (0.7, 0.0), (0.0, 1.3), (0.7, 1.3)]
+every_penalty = pytest.mark.parametrize(
+    "penalty", [ElasticNet(l1, l2, UNITS) for l1, l2 in STRENGTHS], ids=map(str, STRENGTHS)
+)
+
+
+def draw(seed, scale=1.0):
+    return scale * np.random.default_rng(seed).standard_normal((K, D))
+
+
+@every_penalty
+def test_value(penalty):
+    W = draw(0)
+    expected = sum(
+        penalty.l1 * abs(u * w) + penalty.l2 / 2 * (u * w) ** 2
+        for row in W
+        for u, w in zip(UNITS, row, strict=True)
+    )
+    assert penalty.value(W) == pytest.approx(expected)
+    assert penalty.value(np.zeros((K, D))) == 0
+
+
+@every_penalty
+def test_thresholds_and_curvatures_are_those_of_the_value(penalty):
+    """Along one weight w > 0 the value is threshold w + curvature/2 w^2."""
+    for j in range(D):
+        W = np.zeros((K, D))
+        W[1, j] = 0.3
+        expected = penalty.thresholds[j] * 0.3 + penalty.curvatures[j] / 2 * 0.3**2
+        assert penalty.value(W) == pytest.approx(expected)
+
+
+@every_penalty
+def test_smooth_gradient(penalty):
+    smooth = ElasticNet(0.0, penalty.l2, UNITS)
+    W, direction, h = draw(1), draw(2), 1e-4
+    slope = (smooth.value(W + h * direction) - smooth.value(W - h * direction)) / (2 * h)
+    assert np.sum(penalty.smooth_gradient(W) * direction) == pytest.approx(slope, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.7])
+def test_conjugate_is_the_supremum(l1):
+    penalty, V = ElasticNet(l1, 1.3, UNITS), draw(3, scale=2.0)
+    supremum = 0.0
+    for v, u in zip(V.ravel(), np.tile(UNITS, K), strict=True):
+        size = (abs(v) / u + 1) / u  # the maximiser is within
+        found = minimize_scalar(
+            lambda w, v=v, u=u: l1 * abs(u * w) + 1.3 / 2 * (u * w) ** 2 - v * w,
+            bounds=(-size, size),
+            method="bounded",
+            options={"xatol": 1e-10 * size},
+        )
+        supremum -= min(found.fun, 0.0)
+    assert penalty.conjugate(V) == pytest.approx(supremum, rel=1e-8)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.7])
+def test_conjugate_without_l2_is_an_indicator(l1):
+    penalty = ElasticNet(l1, 0.0, UNITS)
+    assert penalty.conjugate(np.tile(l1 * UNITS, (K, 1))) == 0
+    assert penalty.conjugate(np.tile(l1 * UNITS + 1e-6, (K, 1))) == np.inf
+
+
+@every_penalty
+@pytest.mark.parametrize("seed", range(5))
+def test_fenchel_young(penalty, seed):
+    """g(W) + g*(V) >= <V, W>, with equality for V in the subdifferential at W."""
+    W = draw(seed) * (draw(seed + 50) > 0)
+    V = penalty.smooth_gradient(W) + penalty.thresholds * np.sign(W)
+    both = penalty.value(W) + penalty.conjugate(V)
+    assert both == pytest.approx(np.sum(V * W), rel=1e-12, abs=1e-12)
+    V = draw(seed + 100)
+    assert penalty.value(W) + penalty.conjugate(V) >= np.sum(V * W)
+
+
+@every_penalty
+def test_largest_feasible(penalty):
+    V = draw(4, scale=5.0)
+    mix = penalty.largest_feasible(V)
+    assert 0 <= mix <= 1
+    assert np.isfinite(penalty.conjugate(mix * V))
+    if mix < 1:
+        assert penalty.conjugate(mix * (1 + 1e-9) * V + 1e-12 * np.sign(V)) == np.inf
+    assert penalty.largest_feasible(np.zeros((K, D))) == 1

@@ -50,7 +50,11 @@ def split(X, y):
 def tutorial(X, y, n=5000):
     """The first n shuffled rows, standardised, float64."""
     X, y = shuffled(X, y)
-    return StandardScaler().fit_transform(X[:n].astype(np.float64)), y[:n]
+    return standardised(X[:n]), y[:n]
+
+
+def standardised(X):
+    return StandardScaler().fit_transform(X.astype(np.float64))
 
 
 def sklearn_saga(C, tol, **options):

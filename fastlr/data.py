@@ -117,15 +117,16 @@ class Data:
         return value
 
     def moments(self, s):
-        """Column statistics under weights s."""
+        """Column statistics of the rows that have a weight s > 0."""
         mass = max(s.sum(), np.finfo(np.float64).tiny)
         if self.is_sparse:
             origin = np.zeros(self.d)
             total, square = self.X.T @ s, self.X.power(2).T @ s
-            low, high = (extreme.astype(np.float64) for extreme in min_max_axis(self.X, axis=0))
+            present = self.X if s.all() else self.X[s > 0]
+            low, high = (extreme.astype(np.float64) for extreme in min_max_axis(present, axis=0))
         else:
-            # Seen from the first row, columns far from zero lose no digits of their variance.
-            origin = np.array(self.X[0], dtype=np.float64)
+            # Seen from one of the rows, columns far from zero lose no digits of their variance.
+            origin = np.array(self.X[np.argmax(s > 0)], dtype=np.float64)
             total, square = np.zeros(self.d), np.zeros(self.d)
             low, high = np.full(self.d, np.inf), np.full(self.d, -np.inf)
             for start, stop, _ in self._calls(1):

@@ -126,9 +126,11 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
         order, done = plan.order(model.n, rng), 0
         results = None
         while done < batches and not converged:
-            # Up to the end of the epoch, the next validation or the end of the call.
+            # Up to the end of the epoch, the next validation, the end of patience or of the call.
             iteration = t - first_step
             n = min(batches - done, frequency - iteration % frequency, call)
+            if watcher:
+                n = min(n, watcher.left(iteration))
             rows = order[done * plan.batch_size : (done + n) * plan.batch_size]
             model.steps(rows, plan.batch_size, schedule.rates(t, n, rule.factor))
             t, done, results = t + n, done + n, None
@@ -137,7 +139,7 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
                 results = model.evaluate(validation)
                 if watcher.update(iteration, results[1], results[0]):
                     best, best_epoch = model.copy(), epoch
-                converged = watcher.ends(iteration)
+            converged = watcher is not None and watcher.ends(iteration)
         _record(history, model, validation, results, began)
         converged = converged or rule.ends(history["loss"][-1])
         if report is not None:

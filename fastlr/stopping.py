@@ -1,5 +1,6 @@
 """When to end a training that validation data watches."""
 
+import math
 import numbers
 from dataclasses import dataclass, field
 
@@ -100,6 +101,10 @@ class _ByEpochs:
             self.waited += 1
         return improved
 
+    def left(self, iteration):
+        """Minibatches from that one on before training may end."""
+        return self.frequency
+
     def ends(self, iteration):
         """Whether training ends after that minibatch, counted from 0."""
         return self.waited >= self.rule.patience
@@ -126,6 +131,10 @@ class _ByMinibatches:
             self.patience = max(self.patience, iteration * self.rule.patience_increase)
         self.best = value
         return True
+
+    def left(self, iteration):
+        """Minibatches from that one on before training may end."""
+        return max(1, math.ceil(self.patience) - iteration + 1)
 
     def ends(self, iteration):
         """Whether training ends after that minibatch, counted from 0."""

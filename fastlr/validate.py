@@ -58,7 +58,8 @@ def features(estimator, X, *, reset):
         accept_large_sparse=True,
     )  # fmt: skip
     if not sp.issparse(X):
-        return X
+        whole = X.flags.aligned and not any(stride % X.itemsize for stride in X.strides)
+        return X if whole else X.copy()  # a field of records, for one, lies between whole elements
     if X.dtype == np.uint8:
         X = X.astype(np.float32)
     if not X.has_canonical_format:

@@ -87,8 +87,10 @@ def dual_entropy(X, y, s, W, b, shrink, receive, mix):
 
 
 def column_moments(X, s, origin):
-    """Weighted sums and sums of squares as seen from the origin, and extremes."""
-    return s @ (X - origin), s @ (X - origin) ** 2, X.min(axis=0), X.max(axis=0)
+    """Weighted sums and sums of squares as seen from the origin, and extremes of the rows with a weight."""
+    present = X[s > 0]
+    low, high = present.min(axis=0, initial=np.inf), present.max(axis=0, initial=-np.inf)
+    return s @ (X - origin), s @ (X - origin) ** 2, low, high
 
 
 # ---- steps -------------------------------------------------------------------------------------
@@ -103,9 +105,7 @@ def prox_step(w, A, G, m, c, shift, step, cut, keep):
     return keep * soft(w - step * (m * G + A - c * shift), cut), A + G
 
 
-def sgd_steps(
-    X, y, s, order, batch_size, eta, momentum, fit_intercept, W, b, shift, metric, l1, l2
-):
+def sgd_steps(X, y, s, order, batch_size, eta, momentum, fit_intercept, W, b, shift, metric, l1, l2):
     """(W, b) after a step for each minibatch; the kernel for CSR rows delays the same steps."""
     W, b, v, v_b = W.copy(), b.copy(), np.zeros_like(W), np.zeros_like(b)
     for t, rate in enumerate(eta):

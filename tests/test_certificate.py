@@ -141,9 +141,7 @@ def test_gap_shrinks_on_the_way_to_the_optimum(penalty):
     problem = make(penalty=penalty)
     W, b = solve(problem)
     null_W, null_b = problem.start(np.float64)
-    gaps = [
-        certify(problem, W + t * (null_W - W), b + t * (null_b - b)).gap for t in (0.3, 1e-2, 1e-4)
-    ]
+    gaps = [certify(problem, W + t * (null_W - W), b + t * (null_b - b)).gap for t in (0.3, 1e-2, 1e-4)]
     assert gaps[0] > 3 * gaps[1] > 9 * gaps[2]
 
 

@@ -112,9 +112,7 @@ def back(p, W):
 def loss_gradient(p, start=0, stop=None, n_threads=1):
     G, mass = np.zeros(p.K * p.d), np.zeros(p.K)
     stop = p.n if stop is None else stop
-    loss = passes.loss_gradient(
-        p.rows, p.y, p.s, flat(p, p.W), p.b, G, mass, start, stop, n_threads
-    )
+    loss = passes.loss_gradient(p.rows, p.y, p.s, flat(p, p.W), p.b, G, mass, start, stop, n_threads)
     return loss, G.reshape((p.K, p.d), order="F" if p.lagged else "C"), mass
 
 
@@ -194,9 +192,7 @@ def test_dual_entropy(values, mix):
     shrink = np.where(giving, p.rng.random(p.n_classes), 1.0)
     receive = np.where(giving, 0.0, p.rng.random(p.n_classes) + 0.1)
     receive /= receive.sum()
-    entropy = passes.dual_entropy(
-        p.rows, p.y, p.s, flat(p, p.W), p.b, shrink, receive, mix, 0, p.n, 1
-    )
+    entropy = passes.dual_entropy(p.rows, p.y, p.s, flat(p, p.W), p.b, shrink, receive, mix, 0, p.n, 1)
     expected = reference.dual_entropy(p.X, p.y, p.s, *p.model, shrink, receive, mix)
     assert abs(entropy - expected) <= p.sum_error * p.n_classes * p.s.sum()
 

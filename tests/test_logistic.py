@@ -282,9 +282,7 @@ def test_number_of_threads_changes_no_bit(n_classes):
     X, y = toy(n_classes, n=3000, d=200)
     for penalty in ("l1", "l2"):
         clf = LogisticRegression(penalty, C=0.01, random_state=0, tol=1e-3)
-        one, three = (
-            LogisticRegression(**{**clf.get_params(), "n_threads": t}).fit(X, y) for t in (1, 3)
-        )
+        one, three = (LogisticRegression(**{**clf.get_params(), "n_threads": t}).fit(X, y) for t in (1, 3))
         np.testing.assert_array_equal(one.coef_, three.coef_)
         np.testing.assert_array_equal(one.decision_function(X), three.decision_function(X))
 

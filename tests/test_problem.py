@@ -122,7 +122,5 @@ def test_rows_add_up(storage):
     model = draw(problem)
     order = np.random.default_rng(3).permutation(n)
     parts = [problem.rows(index).loss_gradient(*model) for index in (order[:7], order[7:])]
-    for found, whole in zip(
-        map(sum, zip(*parts, strict=True)), problem.loss_gradient(*model), strict=True
-    ):
+    for found, whole in zip(map(sum, zip(*parts, strict=True)), problem.loss_gradient(*model), strict=True):
         np.testing.assert_allclose(found, whole, rtol=1e-12, atol=1e-11)

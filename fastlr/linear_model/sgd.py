@@ -64,7 +64,8 @@ class _SoftmaxModel:
 
     @property
     def bias(self):
-        return (self.b - self.W.astype(np.float64) @ self.shift).astype(self.b.dtype)
+        with np.errstate(invalid="ignore", over="ignore"):  # weights on their way to infinity
+            return (self.b - self.W.astype(np.float64) @ self.shift).astype(self.b.dtype)
 
     def evaluate(self, part):
         """Weighted mean log-loss and accuracy on (data, loss), by default the training rows."""
@@ -351,18 +352,15 @@ class SGDClassifier(LinearClassifier):
             watcher=stopping.watch(plan.batches(model.n)) if stopping else None,
             report=_print_epoch if self.verbose else None,
         )  # fmt: skip
-        if not np.all(np.isfinite(model.W)):
-            raise ValueError(
-                f"The weights are no longer finite after {outcome.n_epochs} epochs: eta0={self.eta0} is "
-                f"too large for this data; lower it or scale the features (scaling='standard')."
-            )
+        self._check_finite(model)
         self._keep(model, training, outcome.n_steps)
         self.history_ = outcome.history
         self.best_epoch_, self.n_iter_ = outcome.best_epoch, outcome.n_epochs
         if not outcome.converged and (stopping is not None or self.tol is not None):
             warnings.warn(
-                f"Training ended at max_iter={self.max_iter} epochs before its stopping rule was "
-                f"satisfied. Raise max_iter, or set tol=None to run all epochs without this warning.",
+                f"Training ended after {outcome.n_epochs} epochs (max_iter={self.max_iter}) before its "
+                f"stopping rule was satisfied. Raise max_iter, or set tol=None to run all epochs without "
+                f"this warning.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -403,6 +401,7 @@ class SGDClassifier(LinearClassifier):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         order, seen = plan.order(model.n, rng), getattr(self, "t_", 0)
         model.steps(order, plan.batch_size, self._schedule().rates(seen, plan.batches(model.n)))
+        self._check_finite(model)
         self._keep(model, training, seen + plan.batches(model.n))
         self.n_iter_ = getattr(self, "n_iter_", 0) + 1
         return self
@@ -411,6 +410,13 @@ class SGDClassifier(LinearClassifier):
         return minibatch.Schedule(
             self.learning_rate, float(self.eta0), float(self.power_t), float(self.alpha)
         )
+
+    def _check_finite(self, model):
+        if not (np.all(np.isfinite(model.W)) and np.all(np.isfinite(model.b))):
+            raise ValueError(
+                f"The weights are no longer finite: eta0={self.eta0} is too large for this data; lower it "
+                f"or scale the features (scaling='standard')."
+            )
 
     def _keep(self, model, training, n_steps):
         stored = np.float32 if training.X.dtype == np.float32 else np.float64

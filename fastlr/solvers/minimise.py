@@ -101,6 +101,8 @@ def minimise(problem, steps, W, b, *, tol, max_iter, stored=np.float64, report=N
     certificate = None
 
     def check(n_iter, W, b):
+        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+            return None
         W, b = problem.as_stored(W, b, stored)
         certificate = certify(problem, W, b)
         if not np.isfinite(certificate.objective):

@@ -27,22 +27,25 @@ _COMMON_SCALE = 30.0  # text has a spread of 6, columns in different units of th
 
 
 def _metric(problem):
-    """h_j, shape (d,), in the units of the squared features; only ratios matter, as the step is measured."""
-    moments, shift = problem.moments, problem.shift
+    """h_j, shape (d,), that of the intercept being 1; only ratios matter, as the step is measured."""
+    moments, shift, units = problem.moments, problem.shift, problem.penalty.units
     second_moment = moments.variance + (moments.mean - shift) ** 2
-    if problem.data.is_sparse and _spread(problem.data.X) < _COMMON_SCALE:
-        return np.full(problem.data.d, max(second_moment.max(), np.finfo(np.float64).tiny))
+    if problem.data.is_sparse and _spread(problem.data.X, units) < _COMMON_SCALE:
+        common = np.max(second_moment / units**2)
+        if common > 0:
+            return common * units**2
     largest = np.maximum(np.abs(moments.high - shift), np.abs(moments.low - shift))
     h = largest * np.sqrt(second_moment)
     h[h == 0] = 1.0
     return h
 
 
-def _spread(X):
-    """How far apart the sizes of the entries of a CSR matrix's columns are: between nine tenths of the
-    entries, a ratio."""
+def _spread(X, units):
+    """How far apart the sizes of the entries of a CSR matrix's columns are, in the units of the penalty:
+    between nine tenths of the entries, a ratio."""
     count = np.bincount(X.indices, minlength=X.shape[1])
     square = np.bincount(X.indices, weights=np.square(X.data, dtype=np.float64), minlength=X.shape[1])
+    square /= units**2
     used = np.flatnonzero(square)
     if not len(used):
         return 1.0

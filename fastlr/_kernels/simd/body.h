@@ -413,7 +413,6 @@ static double NAME(entropy)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL
 /* ---- proximal step --------------------------------------------------------------------------------- */
 static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, const REAL *shift,
                             const REAL *step, const REAL *cut, const REAL *keep, ptrdiff_t n) {
-    const vec zero = {0};
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         const ptrdiff_t left = MIN(LANES, n - j);
         const int whole = left == LANES;
@@ -426,9 +425,9 @@ static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, con
             g += average;
             WRITE(A, average + g_block);
         }
-        /* soft(v, t) = max(v - t, 0) + min(v + t, 0) */
+        /* soft(v, t) = v - min(max(v, -t), t), which is NaN where v is */
         const vec v = READ(w) - READ(step) * g, t = READ(cut);
-        const vec shrunk = larger(v - t, zero) - larger(-v - t, zero);
+        const vec shrunk = v + larger(-larger(v, -t), -t);
         WRITE(w, shrunk * READ(keep));
 #undef READ
 #undef WRITE
@@ -446,6 +445,7 @@ static void NAME(moments)(const REAL *const *rows, const REAL *s, const REAL *or
         const vec start = READ(origin + j);
         vec sums = READ(sum + j), squares = READ(square + j), least = READ(low + j), most = READ(high + j);
         for (ptrdiff_t i = 0; i < B; i++) {
+            if (s[i] == 0) continue; /* absent, from the extremes too */
             const vec x = READ(rows[i] + j), away = x - start, weighted = s[i] * away;
             sums += weighted;
             squares += weighted * away;

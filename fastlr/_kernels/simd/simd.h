@@ -39,8 +39,8 @@
      * then w = keep soft(w - step g, cut); step, cut, keep and shift hold a value a feature. */     \
     void (*prox_step)(real *w, real *A, const real *G, real m, real c, const real *shift,           \
                       const real *step, const real *cut, const real *keep, ptrdiff_t n);            \
-    /* sum += s (rows - origin), square += s (rows - origin)^2, and the extremes of the rows, by     \
-     * feature. */                                                                                  \
+    /* sum += s (rows - origin), square += s (rows - origin)^2, and the extremes of the rows that \
+     * have a weight, by feature. */                                                                \
     void (*moments)(const real *const *rows, const real *s, const real *origin, ptrdiff_t B,        \
                     ptrdiff_t d, real *sum, real *square, real *low, real *high);                   \
     /* out[i] = exp(x[i]), x <= 0. */                                                               \

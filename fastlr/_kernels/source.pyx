@@ -99,6 +99,15 @@ cdef void free_block(Block* block) noexcept nogil:
     free(block)
 
 
+cdef extern from *:
+    """
+    static inline void fastlr_prefetch(const char *from, ptrdiff_t bytes) {
+        for (ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(from + byte, 0, 2);
+    }
+    """
+    void prefetch "fastlr_prefetch"(const char* start, Py_ssize_t count) noexcept nogil
+
+
 cdef inline Py_ssize_t at(const Py_ssize_t* order, Py_ssize_t i) noexcept nogil:
     return order[i] if order != NULL else i
 
@@ -123,13 +132,15 @@ cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize
         block.y[i] = y[row] if y != NULL else 0
         if X.indptr == NULL:
             here = X.base + row * X.row_stride
+            if block.has_next:
+                block.next[i] = X.base + at(order, min(following + i, block.count - 1)) * X.row_stride
             if direct:
                 block.rows[i] = here
             else:
+                if block.has_next:
+                    prefetch(block.next[i], X.d * X.size)
                 pack(here, X.stored, X.column_stride // X.size, X.d, panel + i * block.ld)
                 block.rows[i] = panel + i * block.ld
-            if block.has_next:
-                block.next[i] = X.base + at(order, min(following + i, block.count - 1)) * X.row_stride
     for i in range(B, block.size):
         weights[i] = 0
         block.y[i] = 0
@@ -174,7 +185,7 @@ cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ss
     cdef int64_t e
     if X.indptr == NULL:
         accumulate(<const floating**> block.rows, R, block.size, block.B, K, X.d,
-                   block.next if block.has_next else NULL, X.size, beta, G, X.ldw)
+                   block.next if block.has_next and not converts(X, sizeof(floating)) else NULL, X.size, beta, G, X.ldw)
         return
     if not beta:
         memset(G, 0, K * X.d * sizeof(floating))

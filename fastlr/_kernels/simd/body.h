@@ -136,8 +136,9 @@ INLINE vec log_of(vec x) {
 #endif
 
 #define score_tile NAME(score_tile)
-INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const *rows, const REAL *W,
-                       ptrdiff_t ldw, const REAL *bias, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const *rows,
+                       const REAL *const *ahead, const REAL *W, ptrdiff_t ldw, const REAL *bias, ptrdiff_t d,
+                       REAL *Z, ptrdiff_t ldz) {
     vec sums[TILE_ROWS][TILE_CLASSES];
     ptrdiff_t j = 0;
 #pragma GCC unroll 8
@@ -147,6 +148,9 @@ INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const 
 
     for (; j + LANES <= d; j += LANES) {
         vec x[TILE_ROWS];
+        if (ahead)
+#pragma GCC unroll 8
+            for (int r = 0; r < n_rows; r++) __builtin_prefetch(ahead[r] + j, 0, 3);
 #pragma GCC unroll 8
         for (int r = 0; r < n_rows; r++) x[r] = load(rows[r] + j);
 #pragma GCC unroll 8
@@ -172,11 +176,12 @@ INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const 
 
 /* One call per tile shape, so that every shape is compiled with its sizes known. */
 #define score_rows NAME(score_rows)
-INLINE void score_rows(const int n_rows, ptrdiff_t n_classes, const REAL *const *rows, const REAL *W,
-                       ptrdiff_t ldw, const REAL *bias, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+INLINE void score_rows(const int n_rows, ptrdiff_t n_classes, const REAL *const *rows,
+                       const REAL *const *ahead, const REAL *W, ptrdiff_t ldw, const REAL *bias, ptrdiff_t d,
+                       REAL *Z, ptrdiff_t ldz) {
 #define TILE(c)                                                         \
     case c:                                                             \
-        score_tile(n_rows, c, rows, W, ldw, bias, d, Z, ldz);           \
+        score_tile(n_rows, c, rows, ahead, W, ldw, bias, d, Z, ldz);    \
         break;
     switch (n_classes) {
         TILE(1)
@@ -192,19 +197,22 @@ INLINE void score_rows(const int n_rows, ptrdiff_t n_classes, const REAL *const 
 
 static void NAME(scores)(const REAL *const *rows, const REAL *W, ptrdiff_t ldw, const REAL *bias,
                          ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
-    /* Rows outside, classes inside: four rows stay in the first-level cache for all their classes.
-     * Groups of classes are as even as they can be: 4 = 2 + 2, not 3 + 1. */
+    /* Rows outside, classes inside: four rows stay in the first-level cache for all their classes. The first
+     * group of classes waits for them to come from memory, which is then idle for the others: the last group
+     * asks for the next four rows. Groups are as even as they can be: 4 = 2 + 2, not 3 + 1. */
     const ptrdiff_t n_groups = (K + TILE_CLASSES - 1) / TILE_CLASSES;
     ptrdiff_t i = 0;
     for (; i + TILE_ROWS <= B; i += TILE_ROWS)
         for (ptrdiff_t g = 0; g < n_groups; g++) {
             const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;
-            score_rows(TILE_ROWS, end - k, rows + i, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
+            const REAL *const *ahead = end == K && i + 2 * TILE_ROWS <= B ? rows + i + TILE_ROWS : NULL;
+            score_rows(TILE_ROWS, end - k, rows + i, ahead, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i,
+                       ldz);
         }
     for (; i < B; i++)
         for (ptrdiff_t g = 0; g < n_groups; g++) {
             const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;
-            score_rows(1, end - k, rows + i, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
+            score_rows(1, end - k, rows + i, NULL, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
         }
 }
 

@@ -142,11 +142,10 @@ def saga(problem, W, b, rng, dtype):
         probes = (table.order[block * table.size :][: table.size] for block in drawn)
         return max(_curvature(problem, rows, table.m, *exact, h, L) for rows in probes)
 
-    # A first, tiny step measures the curvature on the spot; from then on, steps as long as those taken.
+    # Before the first epoch a tiny step measures the curvature on the spot; then, steps as those taken.
     L = curvature(1e6 * problem.loss.class_mass.sum())
     last, caution = problem.null_objective, 1.0
     while True:
-        L = max(L / 2, curvature(L))
         table.visit(rng.permutation(table.m), W, b, caution * _STEP / L, h, problem.fit_intercept)
         certificate = yield W, b
         if certificate is not None:
@@ -154,3 +153,4 @@ def saga(problem, W, b, rng, dtype):
             if not certificate.objective <= last:
                 caution /= 2
             last = certificate.objective
+        L = max(L / 2, curvature(L))

@@ -121,7 +121,7 @@ def loss_gradient(p, start=0, stop=None, n_threads=1):
 
 def python(*arguments, isa):
     return subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-P", *arguments],
         env={**os.environ, "FASTLR_ISA": isa},
         capture_output=True,
         text=True,

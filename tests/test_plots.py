@@ -363,4 +363,4 @@ def test_mistakes_refuses(images):
 
 def test_matplotlib_is_imported_on_first_use_only():
     code = "import sys, fastlr.plots; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

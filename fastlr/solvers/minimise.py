@@ -117,7 +117,7 @@ def minimise(problem, steps, W, b, *, tol, max_iter, stored=np.float64, report=N
         if max_iter == 0 or record.converged:
             return record.result(0)
 
-    next_check = _pause(0, problem.null_objective, record.target)
+    next_check = _pause(0, min(record.gap, problem.null_objective), record.target)
     next(steps)
     for n_iter in count(1):
         W, b = steps.send(certificate)

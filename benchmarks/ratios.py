@@ -66,10 +66,12 @@ print(100 * (peak - before) / X.nbytes)
 
 
 def take_turns(sides, repeats):
-    """Seconds of each side, a dict of functions, over rounds in which each runs once."""
+    """Seconds of each side, a dict of functions, over rounds in which each runs once. The pause lets the
+    BLAS threads of the side before fall asleep: they spin for a while after their last product."""
     times = {name: [] for name in sides}
     for _ in range(repeats):
         for name, work in sides.items():
+            time.sleep(0.2)
             began = time.perf_counter()
             work()
             times[name].append(time.perf_counter() - began)

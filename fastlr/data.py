@@ -13,8 +13,9 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from fastlr._kernels import passes
 from fastlr._kernels.source import Rows
 
-# Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions.
-_CALL_WORK = 1e9
+# Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt or
+# a line of progress is never later than that.
+CALL_WORK = 1e9
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6
 
@@ -71,10 +72,14 @@ class Data:
         """W as one contiguous line; a view of W if W came from `weights`."""
         return np.ravel(W, order="F" if self.is_sparse else "C")
 
+    def row_work(self, n_columns):
+        """Multiply-adds of scores and gradient, for one row."""
+        return max(1.0, 2 * n_columns * (self.X.nnz / max(self.n, 1) if self.is_sparse else self.d))
+
     def _calls(self, n_columns):
         """(start, stop, threads) of successive kernel calls, each of about 0.1 s at most."""
-        row_work = 2 * n_columns * (self.X.nnz / max(self.n, 1) if self.is_sparse else self.d)
-        rows = max(4096, int(_CALL_WORK / max(row_work, 1)))
+        row_work = self.row_work(n_columns)
+        rows = max(4096, int(CALL_WORK / row_work))
         for start in range(0, self.n, rows):
             stop = min(start + rows, self.n)
             threads = self.n_threads if (stop - start) * row_work > _THREAD_WORK else 1

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Multiply-adds of one kernel call, so that an interrupt is never later than about 0.1 s.
-_CALL_WORK = 1e9
+from fastlr.data import CALL_WORK
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,8 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
     ----------
     model : object
         Has `n` rows; `steps(order, batch_size, rates)` takes steps; `evaluate(part)` returns mean loss
-        and accuracy, on its training rows for None; `copy()` and `restore(copy)` keep weights; `work` is
-        the multiply-adds of a row.
+        and accuracy, on its training rows for None; `copy()` and `restore(copy)` keep weights; `row_work`
+        is the multiply-adds of a row.
     plan, schedule : Plan, Schedule
     max_iter : int
         Epochs at most.
@@ -120,7 +119,7 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
     t, best, best_epoch, converged, epoch = first_step, None, 0, False, 0
     batches = plan.batches(model.n)
     frequency = watcher.frequency if watcher else batches
-    call = max(1, int(_CALL_WORK / (2 * model.work * plan.batch_size)))
+    call = max(1, int(CALL_WORK / (model.row_work * plan.batch_size)))
 
     for epoch in range(1, max_iter + 1):
         order, done = plan.order(model.n, rng), 0

@@ -52,7 +52,7 @@ def model(data, dtype=np.float64):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_operations(X, loss, storage, calls, n_threads, monkeypatch):
     if calls == "many calls":  # as if a call could do little
-        monkeypatch.setattr(data_module, "_CALL_WORK", 1)
+        monkeypatch.setattr(data_module, "CALL_WORK", 1)
         monkeypatch.setattr(data_module, "_THREAD_WORK", 1)
         X = np.tile(X, (13, 1))
         loss = Softmax(np.tile(loss.y, 13), np.tile(loss.s, 13), K)

@@ -11,7 +11,7 @@ class Counter:
     """Its weights are the number of steps taken; `results` maps that to (loss, accuracy)."""
 
     def __init__(self, n, results=lambda steps: (1.0, 0.5), val_results=None, work=1):
-        self.n, self.work = n, work
+        self.n, self.row_work = n, work
         self.results, self.val_results = results, val_results
         self.weights, self.batches, self.rates, self.calls, self.evaluated = 0, [], [], [], []
 
@@ -146,7 +146,7 @@ def test_steps_go_on_counting():
 
 
 def test_long_epochs_are_cut_into_calls_but_not_otherwise():
-    short, long = Counter(95), Counter(95, work=1e7)
+    short, long = Counter(95), Counter(95, work=2e7)
     results = [run(model, max_iter=2) for model in (short, long)]
     assert short.calls == [10, 10]
     assert max(long.calls) < 10

@@ -1,8 +1,13 @@
 """The loop that owns stopping, and every method on every problem it takes."""
 
+import sys
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
 
+from fastlr import LogisticRegression
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 from fastlr.solvers import SOLVERS, choose, minimise
@@ -193,3 +198,15 @@ def test_reports_and_rounding(way):
         assert list(values) == sorted(values, reverse=True)
     assert result.W.dtype == np.float32
     assert result.objective == pytest.approx(objective(problem, result.W, result.b), rel=1e-12)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_matrix])
+def test_an_epoch_of_saga_may_be_cut_into_calls(storage, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = storage(rng.normal(size=(300, 5))), rng.integers(0, 3, 300)
+    fit = LogisticRegression("l1", C=0.1, solver="saga", tol=1e-6, max_iter=5000, random_state=0)
+    whole = clone(fit).fit(X, y)
+    monkeypatch.setattr("fastlr.data.CALL_WORK", 1)
+    monkeypatch.setattr(sys.modules["fastlr.solvers.saga"], "CALL_WORK", 1)
+    cut = clone(fit).fit(X, y)
+    np.testing.assert_allclose(cut.coef_, whole.coef_, rtol=0, atol=1e-10)

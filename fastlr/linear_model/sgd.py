@@ -31,7 +31,7 @@ class _SoftmaxModel:
         self.data, self.loss, self.penalty = data, loss, penalty
         self.shift, self.momentum, self.fit_intercept = shift, momentum, fit_intercept
         K, kind = loss.n_columns, dtype
-        self.n, self.work = data.n, K * data.d
+        self.n, self.row_work = data.n, data.row_work(K)
         self.W, self.b = data.weights(K, kind), np.zeros(K, dtype=kind)
         self.velocity = data.weights(K, kind) if momentum else self.W
         self.velocity_b = np.zeros_like(self.b)

@@ -19,6 +19,7 @@ import numpy as np
 
 from fastlr._kernels import lagged
 from fastlr._kernels import saga as dense
+from fastlr.data import CALL_WORK
 
 _BLOCK = 32
 _STEP = 0.7  # of 1/L; 2 diverges on standardised MNIST, 1/3 takes twice the epochs
@@ -85,7 +86,12 @@ class _Table:
         self.G = problem.data.weights(K, dtype)
 
     def visit(self, draws, W, b, eta, h, fit_intercept):
-        """One step for each block drawn; W and b change in place."""
+        """One step for each block drawn, cut into short calls; W and b change in place."""
+        n = max(1, int(CALL_WORK / (self.problem.data.row_work(len(b)) * self.size)))
+        for first in range(0, len(draws), n):
+            self._visit(draws[first : first + n], W, b, eta, h, fit_intercept)
+
+    def _visit(self, draws, W, b, eta, h, fit_intercept):
         data, loss, penalty = self.problem.data, self.problem.loss, self.problem.penalty
         step = eta / h
         cut, keep = step * penalty.thresholds, 1 / (1 + step * penalty.curvatures)

@@ -13,8 +13,8 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from fastlr._kernels import passes
 from fastlr._kernels.source import Rows
 
-# Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt or
-# a line of progress is never later than that.
+# Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
+# or a line of progress is never later than that.
 CALL_WORK = 1e9
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6

@@ -29,8 +29,10 @@ def available_threads():
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted column statistics, each of shape (d,): sum_i s_i x_ij, mean, variance, extremes."""
+    """Weighted column statistics of the rows that have a weight: sum_i s_i y_ik x_ij, shape (K, d), and, of
+    shape (d,), sum_i s_i x_ij, mean, variance and extremes."""
 
+    label_sums: np.ndarray
     total: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
@@ -121,23 +123,27 @@ class Data:
             )
         return value
 
-    def moments(self, s):
-        """Column statistics of the rows that have a weight s > 0."""
+    def moments(self, loss):
+        """Column statistics, in one pass over dense rows."""
+        s, K = loss.s, loss.n_columns
         mass = max(s.sum(), np.finfo(np.float64).tiny)
         if self.is_sparse:
             origin = np.zeros(self.d)
+            by_label = sp.csr_array((s, (loss.y, np.arange(self.n))), shape=(loss.n_classes, self.n))
+            label_sums = (by_label @ sp.csr_array(self.X)).toarray()[-K:]
             total, square = self.X.T @ s, self.X.power(2).T @ s
             present = self.X if s.all() else self.X[s > 0]
             low, high = (extreme.astype(np.float64) for extreme in min_max_axis(present, axis=0))
         else:
             # Seen from one of the rows, columns far from zero lose no digits of their variance.
             origin = np.array(self.X[np.argmax(s > 0)], dtype=np.float64)
-            total, square = np.zeros(self.d), np.zeros(self.d)
+            label_sums, total, square = np.zeros((K, self.d)), np.zeros(self.d), np.zeros(self.d)
             low, high = np.full(self.d, np.inf), np.full(self.d, -np.inf)
-            for start, stop, _ in self._calls(1):
-                passes.column_moments(self.rows, s, origin, total, square, low, high, start, stop)
+            sums = label_sums, total, square, low, high
+            for start, stop, threads in self._calls(K):
+                passes.column_moments(self.rows, loss.y, s, origin, *sums, start, stop, threads)
         away = total / mass
         # Cancellation may leave a trace of variance, or less than none, in a constant column.
         variance = np.where(low == high, 0.0, np.maximum(square / mass - away**2, 0.0))
         total, mean = total + s.sum() * origin, origin + away
-        return Moments(total, mean, variance, low, high)
+        return Moments(label_sums, total, mean, variance, low, high)

@@ -52,10 +52,7 @@ class LinearProblem:
     @cached_property
     def label_sums(self):
         """sum_i s_i y_i (x_i - shift)', shape (K, d): the part of the gradient that never changes."""
-        K = self.loss.n_columns
-        zeros = self.data.weights(K, np.float64)
-        _, G, _ = self.loss_gradient(zeros, np.zeros(K))
-        return self.centred_total / self.loss.n_classes - G
+        return self.moments.label_sums - np.multiply.outer(self.loss.column_mass, self.shift)
 
     @cached_property
     def centred_total(self):

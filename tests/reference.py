@@ -86,11 +86,13 @@ def dual_entropy(X, y, s, W, b, shrink, receive, mix):
     return mixed_entropy(scores(X, W, b), y, s, shrink, receive, mix)
 
 
-def column_moments(X, s, origin):
-    """Weighted sums and sums of squares as seen from the origin, and extremes of the rows with a weight."""
+def column_moments(X, y, s, origin, n_classes):
+    """Weighted sums by label, sums and sums of squares as seen from the origin, and extremes of the rows with
+    a weight."""
     present = X[s > 0]
     low, high = present.min(axis=0, initial=np.inf), present.max(axis=0, initial=-np.inf)
-    return s @ (X - origin), s @ (X - origin) ** 2, low, high
+    label_sums = (np.eye(n_classes)[y] * s[:, None]).T @ X
+    return label_sums, s @ (X - origin), s @ (X - origin) ** 2, low, high
 
 
 # ---- steps -------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def make(n_classes=3, penalty="l1", storage="dense", *, fit_intercept=True, l1=N
     loss = Softmax(y.astype(np.int32), rng.uniform(0, 3, n) * (rng.random(n) < 0.8), n_classes)
     data = Data(X)
     strengths = PENALTIES[penalty] if l1 is None else (l1, 0.0)
-    moments = data.moments(loss.s)
+    moments = data.moments(loss)
     shift = moments.mean if fit_intercept and storage == "dense" else np.zeros(d)
     units = np.array([1.0, 2.0, 1.0, 1.0, 0.5, 1.0])
     return LinearProblem(data, loss, ElasticNet(*strengths, units), moments, shift, fit_intercept)
@@ -169,7 +169,7 @@ def test_certificates_are_in_float64(n_classes):
 def test_a_class_without_mass():
     problem = make(3)
     loss = Softmax(problem.loss.y, problem.loss.s * (problem.loss.y != 1), 3)
-    moments = problem.data.moments(loss.s)
+    moments = problem.data.moments(loss)
     problem = LinearProblem(problem.data, loss, problem.penalty, moments, moments.mean)
     W, b = problem.start(np.float64)
     certificate = certify(problem, W, b)

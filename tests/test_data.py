@@ -78,7 +78,7 @@ def test_moments_under_weights(X, loss, storage):
     X[:, 3] = 2.0
     data = Data(STORAGES[storage](X))
     X = dense(data.X)
-    found = data.moments(loss.s)
+    found = data.moments(loss)
     mean = np.average(X, axis=0, weights=loss.s)
     variance = np.average((X - mean) ** 2, axis=0, weights=loss.s)
     np.testing.assert_allclose(found.total, loss.s @ X, rtol=1e-12, atol=1e-12 * n)
@@ -94,7 +94,7 @@ def test_moments_under_weights(X, loss, storage):
 @pytest.mark.parametrize("offset", [1e4, 1e6])
 def test_variance_far_from_zero(X, loss, offset):
     """sum x^2 / n - mean^2 would lose the digits that (offset / deviation)^2 takes."""
-    found = Data(X + offset).moments(loss.s)
+    found = Data(X + offset).moments(loss)
     mean = np.average(X, axis=0, weights=loss.s)
     variance = np.average((X - mean) ** 2, axis=0, weights=loss.s)
     np.testing.assert_allclose(found.variance, variance, rtol=1e-6)
@@ -114,7 +114,7 @@ def test_nothing_copies_X(X, loss, storage):
         data.loss_gradient(W, b, loss)
         data.evaluate(W, b, loss)
         if not data.is_sparse:  # CSR squares its values
-            data.moments(loss.s)
+            data.moments(loss)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

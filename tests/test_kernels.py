@@ -204,12 +204,16 @@ def test_column_moments(values):
     p = problem({**values, "real": "f8"})
     origin, total, square = p.rng.random(p.d), np.zeros(p.d), np.zeros(p.d)
     low, high = np.full(p.d, np.inf), np.full(p.d, -np.inf)
-    for start, stop in ((0, p.n // 3), (p.n // 3, p.n)):
-        passes.column_moments(p.rows, p.s, origin, total, square, low, high, start, stop)
-    expected = reference.column_moments(p.X, p.s, origin)
-    np.testing.assert_allclose(total, expected[0], rtol=0, atol=1e-13 * (p.s @ (np.abs(p.X) + 1)).max())
-    np.testing.assert_allclose(square, expected[1], rtol=1e-13)
-    np.testing.assert_array_equal([low, high], expected[2:])
+    label_sums = np.zeros((p.K, p.d))
+    sums = label_sums, total, square, low, high
+    for start, stop, n_threads in ((0, p.n // 3, 1), (p.n // 3, p.n, 2)):
+        passes.column_moments(p.rows, p.y, p.s, origin, *sums, start, stop, n_threads)
+    expected = reference.column_moments(p.X, p.y, p.s, origin, p.n_classes)
+    largest = (p.s @ (np.abs(p.X) + 1)).max()
+    np.testing.assert_allclose(label_sums, expected[0][-p.K :], rtol=0, atol=1e-13 * largest)
+    np.testing.assert_allclose(total, expected[1], rtol=0, atol=1e-13 * largest)
+    np.testing.assert_allclose(square, expected[2], rtol=1e-13)
+    np.testing.assert_array_equal([low, high], expected[3:])
 
 
 @pytest.mark.parametrize("layout", ["C", "csr"])

@@ -23,7 +23,7 @@ def make(n_classes=3, storage="dense", *, l1=0.5, l2=0.3, fit_intercept=True, sh
     data = Data(X)
     penalty = ElasticNet(l1, l2, np.array([1.0, 10.0, 0.1, 1.0, 2.0]))
     shift = rng.standard_normal(d) if shifted else np.zeros(d)
-    return LinearProblem(data, loss, penalty, data.moments(loss.s), shift, fit_intercept)
+    return LinearProblem(data, loss, penalty, data.moments(loss), shift, fit_intercept)
 
 
 def centred(problem):

@@ -81,7 +81,7 @@ def test_constant_features_change_nothing(solver, value):
     plain = make(penalty="l2")
     X = np.c_[plain.data.X, np.full(plain.data.n, value)]
     data = type(plain.data)(X)
-    moments = data.moments(plain.loss.s)
+    moments = data.moments(plain.loss)
     penalty = ElasticNet(0.0, 1.0, np.append(plain.penalty.units, 1.0))
     problem = LinearProblem(data, plain.loss, penalty, moments, moments.mean)
     result, expected = (run(p, solver, tol=1e-6) for p in (problem, plain))

@@ -4,6 +4,7 @@ n rows, d features, K score columns (one for two classes). Rows are cut into chu
 threads take whole chunks, and chunks are added up in order: the same bits for any number of threads.
 """
 
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -13,7 +14,7 @@ from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scor
 from .team cimport team_counter, team_next, team_run
 
 cdef enum Mode:
-    GRADIENT, SCORES, EVALUATE, ENTROPY
+    GRADIENT, SCORES, EVALUATE, ENTROPY, MOMENTS
 
 cdef struct Job:
     Mode mode
@@ -25,7 +26,9 @@ cdef struct Job:
     Py_ssize_t K, start, stop, n_chunks, itemsize
     team_counter counter
     bint failed                 # memory was short
-    void* G                     # GRADIENT: n_chunks x K d
+    Py_ssize_t width            # numbers of a chunk's part of G
+    void* G                     # n_chunks x width: K d (GRADIENT), or (K + 4) d (MOMENTS)
+    const double* origin        # MOMENTS: d
     double* mass                # GRADIENT: n_chunks x K
     double* total               # n_chunks: loss, or entropy
     double* correct             # EVALUATE: n_chunks
@@ -57,15 +60,36 @@ cdef double count_correct(const floating* Z, const Block* block, Py_ssize_t K) n
     return correct
 
 
+cdef void add_moments(Job* job, Block* block, double* part, bint first) noexcept nogil:
+    """part, (K + 4) d: sums by label, sums and squares from the origin, extremes. Rows with a score column of
+    their own count by label: all classes, or the second of two."""
+    cdef Py_ssize_t i, j, d = job.X.d, K = job.K
+    cdef double* R = <double*> block.Z
+    cdef double* total = part + K * d
+    if first:
+        for j in range(d):
+            total[2 * d + j], total[3 * d + j] = INFINITY, -INFINITY
+    memset(R, 0, K * block.size * sizeof(double))
+    for i in range(block.B):
+        if K > 1 or block.y[i] == 1:
+            R[(block.y[i] if K > 1 else 0) * block.size + i] = (<double*> block.s)[i]
+    simd_double.moments(<const double* const*> block.rows, <double*> block.s, job.origin, block.B, d, total,
+                        total + d, total + 2 * d, total + 3 * d)
+    block_gradient(job.X, block, R, K, True, part)
+
+
 cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, bint first,
                     floating* type_only) noexcept nogil:
     cdef Py_ssize_t i, k, K = job.K
     cdef floating* Z = <floating*> block.Z
     cdef floating* out = <floating*> job.out
+    if job.mode == MOMENTS:
+        add_moments(job, block, <double*> job.G + chunk * job.width, first)
+        return
     block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, <const floating*> NULL, K, Z)
     if job.mode == GRADIENT:
         job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
-        block_gradient(job.X, block, Z, K, not first, <floating*> job.G + chunk * K * job.X.d)
+        block_gradient(job.X, block, Z, K, not first, <floating*> job.G + chunk * job.width)
     elif job.mode == SCORES:
         for i in range(block.B):
             for k in range(K):
@@ -134,9 +158,9 @@ cdef class _Pass:
         job.total = <double*> calloc(job.n_chunks, sizeof(double))
         job.correct = <double*> calloc(job.n_chunks, sizeof(double))
         job.mass = <double*> calloc(job.n_chunks * K, sizeof(double))
-        if mode == GRADIENT:
-            job.G = calloc(job.n_chunks * max(1, K * X.source.d), itemsize)
-        if job.total == NULL or job.correct == NULL or job.mass == NULL or (mode == GRADIENT and job.G == NULL):
+        job.width = K * X.source.d if mode == GRADIENT else (K + 4) * X.source.d if mode == MOMENTS else 1
+        job.G = calloc(job.n_chunks * max(1, job.width), itemsize)
+        if job.total == NULL or job.correct == NULL or job.mass == NULL or job.G == NULL:
             raise MemoryError
         return 0
 
@@ -216,20 +240,27 @@ def dual_entropy(Rows X, const int32_t[::1] y, const double[::1] s, const double
     return work.sum(work.job.total)
 
 
-def column_moments(Rows X, const double[::1] s, const double[::1] origin, double[::1] total,
-                   double[::1] square, double[::1] low, double[::1] high, Py_ssize_t start, Py_ssize_t stop):
-    """Dense rows start to stop: adds sum_i s_i (x_ij - origin_j) to total and its like with squares to square,
-    and widens low and high, each (d,)."""
-    cdef Block* block = new_block(&X.source, 64, 1, sizeof(double))
-    cdef Py_ssize_t first, last
-    if block == NULL:
-        raise MemoryError
+def column_moments(Rows X, const int32_t[::1] y, const double[::1] s, const double[::1] origin,
+                   double[:, ::1] label_sums, double[::1] total, double[::1] square, double[::1] low,
+                   double[::1] high, Py_ssize_t start, Py_ssize_t stop, int n_threads):
+    """Dense rows start to stop: adds sum_i s_i y_ik x_ij to label_sums (K, d), sum_i s_i (x_ij - origin_j) to
+    total and its like with squares to square, and widens low and high by the rows that have a weight."""
+    cdef _Pass work = _Pass()
+    cdef Py_ssize_t chunk, j, k, d = X.source.d, K = label_sums.shape[0]
+    cdef double* part
+    if start == stop:
+        return
+    work.prepare(MOMENTS, X, NULL, NULL, K, sizeof(double), start, stop)
+    work.job.y, work.job.s, work.job.origin = &y[0], &s[0], &origin[0]
+    work.run(n_threads)
     with nogil:
-        first = start
-        while first < stop:
-            last = min(first + 64, stop)
-            fetch(&X.source, block, NULL, first, last, -1, NULL, &s[0], <double*> NULL)
-            simd_double.moments(<const double* const*> block.rows, <double*> block.s, &origin[0], block.B,
-                                X.source.d, &total[0], &square[0], &low[0], &high[0])
-            first = last
-    free_block(block)
+        for chunk in range(work.job.n_chunks):
+            part = <double*> work.job.G + chunk * work.job.width
+            for k in range(K):
+                for j in range(d):
+                    label_sums[k, j] += part[k * d + j]
+            for j in range(d):
+                total[j] += part[K * d + j]
+                square[j] += part[(K + 1) * d + j]
+                low[j] = min(low[j], part[(K + 2) * d + j])
+                high[j] = max(high[j], part[(K + 3) * d + j])

@@ -21,10 +21,10 @@ _FLOAT32_TOL = 1e-5
 PENALTIES = ("auto", "l1", "l2", "elasticnet", None)
 
 
-def feature_units(scaling, data, unit, weight):
-    """Units in which features are penalised, and whether they are centred, for a `scaling`."""
+def feature_units(scaling, data, unit, loss):
+    """Units in which features are penalised for a `scaling`, under the weights of a loss."""
     if scaling == "standard":
-        spread = np.sqrt(data.moments(weight).variance)
+        spread = np.sqrt(data.moments(loss).variance)
         spread[spread == 0] = 1.0
         return spread
     return np.full(data.d, unit if scaling == "unit" else 1.0)
@@ -178,8 +178,10 @@ class LogisticRegression(LinearClassifier):
         data = Data(training.X, thread_count(self.n_threads))
         weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
         loss = Softmax(training.y, factor * weight, len(training.classes))
-        penalty = ElasticNet(l1, l2, feature_units(self.scaling, data, training.unit, training.weight))
-        moments = data.moments(loss.s)
+        # As of a StandardScaler, which knows no class weights.
+        plain = Softmax(training.y, training.weight, len(training.classes))
+        penalty = ElasticNet(l1, l2, feature_units(self.scaling, data, training.unit, plain))
+        moments = data.moments(loss)
         shift = centre(self.scaling, data, moments, self.fit_intercept)
         return LinearProblem(data, loss, penalty, moments, shift, bool(self.fit_intercept))
 

@@ -260,11 +260,12 @@ class SGDClassifier(LinearClassifier):
         loss = Softmax(training.y, weight, len(training.classes))
         ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio)
         alpha = 0.0 if self.penalty is None else float(self.alpha)
-        units = feature_units(self.scaling, data, training.unit, training.weight)
+        plain = Softmax(training.y, training.weight, len(training.classes))
+        units = feature_units(self.scaling, data, training.unit, plain)
         penalty = ElasticNet(alpha * ratio, alpha * (1 - ratio), units)
         shift = np.zeros(data.d)
         if self.scaling == "standard":
-            shift = data.moments(training.weight).mean
+            shift = data.moments(plain).mean
         model = _SoftmaxModel(
             data, loss, penalty, shift, float(self.momentum), bool(self.fit_intercept),
             data.exact_dtype,

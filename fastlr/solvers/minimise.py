@@ -14,7 +14,7 @@ def _pause(n_iter, gap, target):
     """Iterations until the next certificate, which costs up to two passes: a tenth of those done, or as many
     as it takes if each of them halves the gap, which few methods do for long."""
     hopeful = math.log2(max(gap / target, 1)) if target > 0 else 1
-    return max(1, n_iter // 10, int(min(hopeful, max(n_iter, 16))))
+    return max(1, n_iter // 10, math.ceil(min(hopeful, max(n_iter, 16))))
 
 
 @dataclass(frozen=True)

@@ -333,9 +333,9 @@ static double NAME(softmax)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL
     }
     if (mass)
         for (ptrdiff_t k = 0; k < K; k++) {
-            double sum = 0.0;
-            for (ptrdiff_t i = 0; i < B; i++) sum += (double)Z[k * ldz + i];
-            mass[k] += sum;
+            vec sum = {0}; /* lanes beyond B are zero, as their weights are */
+            for (ptrdiff_t i = 0; i < B; i += LANES) sum += load(Z + k * ldz + i);
+            mass[k] += (double)sum_of(sum);
         }
     for (ptrdiff_t i = 0; i < B; i++) Z[y[i] * ldz + i] -= s[i];
     return loss;

@@ -200,17 +200,19 @@ cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ss
 
 
 cdef void add_residuals(const Block* block, const floating* R, Py_ssize_t K, double* residuals) noexcept nogil:
-    """residuals_k += sum_i r_ik, by eight sums at a time; padding is zero."""
+    """residuals_k += sum_i r_ik, by eight independent sums: one alone would wait for each addition."""
     cdef double[8] part
-    cdef Py_ssize_t i, k, lane
+    cdef Py_ssize_t i, k, lane, whole = block.B // 8 * 8
     for k in range(K):
         for lane in range(8):
             part[lane] = 0
         i = 0
-        while i < block.B:
+        while i < whole:
             for lane in range(8):
                 part[lane] += R[k * block.size + i + lane]
             i += 8
+        for i in range(whole, block.B):
+            part[0] += R[k * block.size + i]
         for lane in range(8):
             residuals[k] += part[lane]
 

@@ -333,9 +333,13 @@ static double NAME(softmax)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL
     }
     if (mass)
         for (ptrdiff_t k = 0; k < K; k++) {
-            vec sum = {0}; /* lanes beyond B are zero, as their weights are */
-            for (ptrdiff_t i = 0; i < B; i += LANES) sum += load(Z + k * ldz + i);
-            mass[k] += (double)sum_of(sum);
+            const REAL *p = Z + k * ldz;
+            double part[8] = {0}; /* independent sums: one alone would wait for each addition */
+            ptrdiff_t i = 0;
+            for (; i + 8 <= B; i += 8)
+                for (ptrdiff_t l = 0; l < 8; l++) part[l] += (double)p[i + l];
+            for (; i < B; i++) part[0] += (double)p[i];
+            for (ptrdiff_t l = 0; l < 8; l++) mass[k] += part[l];
         }
     for (ptrdiff_t i = 0; i < B; i++) Z[y[i] * ldz + i] -= s[i];
     return loss;

@@ -54,6 +54,8 @@ modules = [
 
 setup(
     libraries=libraries,
+    # The modules also come to lie beside their sources, as `python -m fastlr` in a checkout imports these.
+    options={"build_ext": {"inplace": True}},
     ext_modules=cythonize(
         modules,
         compiler_directives={

@@ -5,6 +5,7 @@ import sys
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 SIMD = "fastlr/_kernels/simd"
 HEADERS = [f"{SIMD}/{name}" for name in ("simd.h", "isa.h", "body.h")]
@@ -42,6 +43,14 @@ def kernel(name, depends=(), **options):
     )
 
 
+class build_ext_beside_sources(build_ext):
+    """Leaves the modules beside their sources, too: `python -m fastlr` in a checkout imports from there."""
+
+    def run(self):
+        super().run()
+        self.copy_extensions_to_source()
+
+
 modules = [
     kernel("simd", libraries=[name for name, _ in libraries]),
     kernel("source"),
@@ -54,8 +63,7 @@ modules = [
 
 setup(
     libraries=libraries,
-    # The modules also come to lie beside their sources, as `python -m fastlr` in a checkout imports these.
-    options={"build_ext": {"inplace": True}},
+    cmdclass={"build_ext": build_ext_beside_sources},
     ext_modules=cythonize(
         modules,
         compiler_directives={

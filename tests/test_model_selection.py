@@ -6,7 +6,6 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, StratifiedKFold
 
-import fastlr
 from fastlr.model_selection import kfold_history, sample_size_history
 
 FEATURES = ("X", "X_val")
@@ -153,7 +152,6 @@ def test_sample_size_history_refuses_fixed_folds():
         sample_size_history(Recorder(), *numbered(12), sizes=[6], cv=folds)
 
 
-@pytest.mark.skipif(not hasattr(fastlr, "SGDClassifier"), reason="estimators are not built")
 def test_kfold_with_sgd_classifier():
     from fastlr import EarlyStopping, SGDClassifier
     from fastlr.datasets import load_digits

@@ -15,11 +15,16 @@ from scipy.optimize import minimize_scalar
 @dataclass(frozen=True)
 class Certificate:
     """objective = F(W, b); min F lies in [objective - gap, objective]; residual = largest |gradient| of
-    the smooth part relative to its value at the null model."""
+    the smooth part relative to its value at the null model. G (K, d) and G_b (K,) are the gradient of the
+    loss at the certified point (W, b), in float64, for methods that go on from there."""
 
     objective: float
     gap: float
     residual: float
+    W: np.ndarray
+    b: np.ndarray
+    G: np.ndarray
+    G_b: np.ndarray
 
 
 def feasible_masses(mass, wanted):
@@ -83,7 +88,7 @@ def certify(problem, W, b):
         return entropy, entropy - penalty.conjugate(mix * V)
 
     gap = objective - best_mix(dual, penalty, V)
-    return Certificate(objective, max(gap, 0.0), slope)
+    return Certificate(objective, max(gap, 0.0), slope, W, b, G, residual)
 
 
 def best_mix(dual, penalty, V):

@@ -1,16 +1,23 @@
 """LogisticRegression: against scikit-learn, its own claims, and the symmetries of the problem."""
 
+import re
+import signal
+import sys
 import warnings
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn import linear_model
 from sklearn.datasets import load_digits, load_iris, load_wine
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import LogisticRegression
+from fastlr.solvers import ALIASES, NAMES, SOLVERS
 
 from . import reference
 from .test_certificate import optimum
@@ -394,6 +401,218 @@ def test_what_is_refused_leaves_no_trace(options, data):
     assert error.value.__cause__ is None
     for name, value in before.items():
         assert getattr(clf, name) is value or getattr(clf, name) == value
+
+
+# ---- how a fit ends, and what it says -------------------------------------------------------------
+
+
+def script(monkeypatch, make_values, name="saga"):
+    """Puts a method that yields what `make_values(problem)` does, calling what can be called, in the place
+    of a solver."""
+
+    def steps(problem, W, b, rng, dtype):
+        yield None
+        for value in make_values(problem, W, b):
+            yield value() if callable(value) else value
+
+    monkeypatch.setitem(SOLVERS, name, replace(SOLVERS[name], steps=steps))
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def assert_whole(clf, X, y, status):
+    """All attributes are there, and true."""
+    documented = re.findall(r"^    (\w+_) :", LogisticRegression.__doc__, re.M)
+    assert set(documented) - {"feature_names_in_"} <= set(vars(clf)) and len(documented) > 10
+    assert clf.status_ == status
+    assert clf.objective_ == pytest.approx(true_objective(clf, X, y), rel=1e-12)
+    assert clf.null_objective_ == pytest.approx(null_objective(clf, y), rel=1e-12)
+    best = LogisticRegression(clf.penalty, C=clf.C, **TIGHT).fit(X, y)
+    assert clf.objective_ - clf.dual_gap_ <= best.objective_ * (1 + 1e-9)
+    assert clf.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("points", [0, 1, 3])
+def test_interrupted_fit_returns_the_model_so_far(monkeypatch, points):
+    X, y = toy()
+    clf = LogisticRegression("l1", solver="saga", tol=1e-9)
+    with monkeypatch.context() as patch:
+        script(patch, lambda problem, W, b: [*[(W + 0.01 * t, b) for t in range(points)], interrupt, (W, b)])
+        with pytest.warns(ConvergenceWarning, match=r"interrupted by the user.*warm_start=True") as caught:
+            assert clf.fit(X, y) is clf
+    assert caught[0].filename == __file__
+    assert clf.converged_ is False and clf.n_iter_.tolist() == [points]
+    assert_whole(clf, X, y, "interrupted")
+    assert "interrupted by the user" in clf.explain()
+    # And it goes on from there.
+    clf.set_params(warm_start=True, tol=1e-6).fit(X, y)
+    assert clf.converged_ and clf.status_ == "converged"
+
+
+def test_interrupted_in_a_report(monkeypatch, capsys):
+    """An interrupt lands in the second line of progress of a real solver."""
+    X, y = toy()
+    lines = []
+
+    def printed(*values, **options):
+        lines.append(values)
+        if len(lines) == 3:
+            interrupt()
+
+    clf = LogisticRegression("l1", solver="saga", tol=1e-12, max_iter=10**6, verbose=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("fastlr.linear_model.convex.print", printed, raising=False)
+        with pytest.warns(ConvergenceWarning, match="interrupted"):
+            clf.fit(X, y)
+    assert_whole(clf, X, y, "interrupted")
+    assert len(clf.history_["objective"]) == 2
+
+
+def test_an_interrupt_before_the_solver_leaves_the_estimator_as_it_was(monkeypatch):
+    X, y = toy()
+    clf = LogisticRegression().fit(X, y)
+    before = dict(vars(clf))
+    monkeypatch.setattr("fastlr.validate.balanced", lambda *_: interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert vars(clf) == before
+
+
+def test_max_time(monkeypatch):
+    """The clock starts with fit, so that time spent before the solver counts."""
+    X, y = toy()
+    now = iter(np.arange(0.0, 1e6, 0.5))
+    clock = SimpleNamespace(perf_counter=lambda: float(next(now)))
+    for module in ("fastlr.linear_model.logistic", "fastlr.solvers.minimise"):
+        monkeypatch.setattr(sys.modules[module], "time", clock)
+    clf = LogisticRegression("l1", solver="saga", tol=0, max_iter=10**9)
+    with pytest.warns(ConvergenceWarning, match=r"max_time was up.*longer max_time"):
+        clf.fit(X, y, max_time=50.0)
+    monkeypatch.undo()
+    assert_whole(clf, X, y, "max_time")
+    assert 0 < clf.n_iter_[0] < 100 and 25 < clf.history_["time"][-1] <= 51
+    assert clf.history_["time"][0] > 0
+
+
+def test_a_tiny_max_time_still_certifies():
+    X, y = toy()
+    clf = LogisticRegression(tol=0)
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        clf.fit(X, y, max_time=1e-9)
+    assert_whole(clf, X, y, "max_time")
+    assert clf.n_iter_.tolist() == [0] and not clf.coef_.any()
+    assert clf.objective_ == pytest.approx(null_objective(clf, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("max_time", [0, -1.0, np.nan, "1", True, [1.0]])
+def test_max_time_that_makes_no_sense(max_time):
+    X, y = toy()
+    clf = LogisticRegression()
+    with pytest.raises(ValueError, match=r"max_time must be None or a positive number of seconds; found"):
+        clf.fit(X, y, max_time=max_time)
+    assert not hasattr(clf, "coef_")
+
+
+def test_enough_max_time_changes_nothing():
+    X, y = toy()
+    clf = LogisticRegression("l1", random_state=0)
+    expected = clf.fit(X, y).coef_
+    for max_time in (None, 1e6, np.inf):
+        np.testing.assert_array_equal(clf.fit(X, y, max_time=max_time).coef_, expected)
+    np.testing.assert_array_equal(clf.fit(X, y, None, 1e6).coef_, expected)
+
+
+def test_a_solver_that_stalls_or_diverges(monkeypatch):
+    X, y = toy()
+    clf = LogisticRegression("l2", solver="saga", tol=1e-9)
+    for make_values, status, says in (
+        (lambda problem, W, b: [(W, b)] * 3, "stalled", r"no more progress.*Loosen tol"),
+        (lambda problem, W, b: [(W + np.nan, b)] * 99, "diverged", r"not finite.*lower C"),
+    ):
+        with monkeypatch.context() as patch:
+            script(patch, make_values)
+            with pytest.warns(ConvergenceWarning, match=says):
+                clf.fit(X, y)
+        assert_whole(clf, X, y, status)
+
+
+@pytest.mark.parametrize("name, solver", [(name, name) for name in SOLVERS] + list(ALIASES.items()))
+def test_names_of_solvers(name, solver):
+    X, y = toy()
+    clf = LogisticRegression(solver=name, random_state=0).fit(X, y)
+    same = LogisticRegression(solver=solver, random_state=0).fit(X, y)
+    assert clf.solver_ == same.solver_ and (name in ALIASES or clf.solver_ == name)
+    assert clf.solver_ in SOLVERS and repr(name) in clf.solver_reason_
+    np.testing.assert_array_equal(clf.coef_, same.coef_)
+
+
+def test_all_names_of_scikit_learn_are_taken():
+    constraints = linear_model.LogisticRegression._parameter_constraints["solver"]
+    theirs = {name for options in constraints for name in options.options}
+    assert {"lbfgs", "saga", "liblinear"} <= theirs <= set(NAMES)
+
+
+def numbers_between(text):
+    return [float(value) for value in re.search(r"between (\S+) and (\S+)\.\n", text).groups()]
+
+
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet", "l2", None])
+@pytest.mark.parametrize("max_iter", [2, 10**5])
+def test_explain(penalty, max_iter):
+    X, y = toy()
+    clf = LogisticRegression(penalty, C=0.1, l1_ratio=0.5, max_iter=max_iter, tol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        text = clf.fit(X, y).explain()
+    assert text.startswith(f"{clf.solver_}: ") and clf.solver_reason_ in text
+    assert ("Converged" in text) == clf.converged_ == (max_iter > 2)
+    assert (f"max_iter={max_iter}" in text) == (max_iter == 2)
+    assert f"after {clf.n_iter_[0]} iterations" in text
+    low, high = numbers_between(text)
+    assert low == pytest.approx(clf.objective_ - clf.dual_gap_, rel=1e-9)
+    assert high == pytest.approx(clf.objective_, rel=1e-9)
+    assert f"{clf.dual_gap_ / clf.null_objective_:.2e} of {clf.null_objective_:.6g}" in text
+    sparse = f"{np.count_nonzero(clf.coef_)} of {clf.coef_.size} coefficients"
+    assert (sparse in text) == (penalty in ("l1", "elasticnet"))
+    assert ("without a penalty" in text) == (penalty is None)
+
+
+def test_explain_a_problem_without_a_choice():
+    """All weight in one class: the null model has no loss, and there is nothing to divide by."""
+    X, y = toy()
+    text = LogisticRegression("l1").fit(X, y, sample_weight=(y == 1).astype(float)).explain()
+    assert numbers_between(text) == pytest.approx([0, 0], abs=1e-7 * len(y))
+    assert "Converged after 0 iterations" in text and "best model without" not in text
+
+
+def test_explain_before_fit():
+    with pytest.raises(NotFittedError):
+        LogisticRegression().explain()
+
+
+def test_verbose_prints_the_reason_first(capsys):
+    X, y = toy()
+    clf = LogisticRegression(verbose=1).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"[fastlr] {clf.solver_reason_}"
+    assert len(lines) == 1 + len(clf.history_["objective"])
+
+
+def not_for_l1(estimator):
+    """Checks of digits beyond tol; L-BFGS happens to have them."""
+    names = ("dense", "sparse") if estimator.penalty == "l1" else ()
+    return {f"check_sample_weight_equivalence_on_{name}_data": "found to within tol" for name in names}
+
+
+@parametrize_with_checks(
+    [LogisticRegression(), LogisticRegression("l1", max_iter=10000)], expected_failed_checks=not_for_l1
+)
+def test_scikit_learns_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some are scikit-learn's own
+        check(estimator)
 
 
 # ---- forty random problems ------------------------------------------------------------------------

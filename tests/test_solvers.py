@@ -1,6 +1,10 @@
 """The loop that owns stopping, and every method on every problem it takes."""
 
+import os
+import signal
 import sys
+from threading import Timer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from sklearn.base import clone
 from fastlr import LogisticRegression
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
-from fastlr.solvers import SOLVERS, choose, minimise
+from fastlr.solvers import ALIASES, NAMES, SOLVERS, _Rule, choose, describe, minimise
 
 from .test_certificate import PENALTIES, every_problem, make, objective, solve
 
@@ -89,14 +93,45 @@ def test_constant_features_change_nothing(solver, value):
     assert result.objective == pytest.approx(expected.objective, rel=1e-5)
 
 
-def test_choose():
-    smooth, sparse = (ElasticNet(l1, 0.5, np.ones(3)) for l1 in (0.0, 0.5))
-    assert choose("lbfgs", smooth).name == "lbfgs"
-    assert choose("saga", smooth).name == choose("saga", sparse).name == "saga"
-    assert not choose("auto", sparse).smooth_only
-    assert choose("auto", smooth) in SOLVERS.values()
-    with pytest.raises(ValueError, match=r"solver='lbfgs' needs a smooth penalty.*'saga'"):
-        choose("lbfgs", sparse)
+# ---- the choice -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_choose(name, penalty):
+    problem = make(penalty=penalty)
+    solver = SOLVERS.get(ALIASES.get(name, name))
+    if solver is not None and not takes(solver.name, penalty):
+        with pytest.raises(ValueError, match=f"solver='{name}' needs a smooth penalty.*'saga'"):
+            choose(name, problem, 1e-4)
+        return
+    found, reason = choose(name, problem, 1e-4)
+    assert takes(found.name, penalty)
+    assert solver in (None, found) and (name not in SOLVERS or found.name == name)
+    assert reason.startswith(f"{found.name}: ") and reason.endswith(".")
+    assert {"l1": "L1", "l2": "L2", "elasticnet": "elastic net"}[penalty] in reason
+    assert "60 x 6 dense" in reason and (name == "auto" or repr(name) in reason)
+
+
+def test_describe():
+    problem = make(storage="csr", l1=0.0)
+    assert describe(problem) == "no penalty on 60 x 6 sparse data, 3 classes"
+
+
+def test_the_first_rule_that_holds_chooses(monkeypatch):
+    rules = (
+        _Rule(lambda problem, tol: tol < 1e-6, "lbfgs", "exactly"),
+        _Rule(lambda problem, tol: problem.data.is_sparse, "saga", "sparsely"),
+        _Rule(lambda problem, tol: True, "lbfgs", "otherwise"),
+    )
+    monkeypatch.setattr("fastlr.solvers.RULES", rules)
+    for storage, tol, name, because in (
+        ("csr", 1e-9, "lbfgs", "exactly"),
+        ("csr", 1e-3, "saga", "sparsely"),
+        ("dense", 1e-3, "lbfgs", "otherwise"),
+    ):
+        solver, reason = choose("auto", make(penalty="l2", storage=storage), tol)
+        assert solver is SOLVERS[name] and reason.endswith(f"; {because}.")
 
 
 # ---- the loop -------------------------------------------------------------------------------------
@@ -198,6 +233,259 @@ def test_reports_and_rounding(way):
         assert list(values) == sorted(values, reverse=True)
     assert result.W.dtype == np.float32
     assert result.objective == pytest.approx(objective(problem, result.W, result.b), rel=1e-12)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_the_certificate_of_the_start_is_sent_first(way, warm):
+    problem, points = way
+    steps, sent = scripted(points[5:])
+    start = points[4] if warm else problem.start(np.float64)
+    minimise(problem, steps, *start, tol=0, max_iter=3)
+    if warm:
+        np.testing.assert_array_equal(sent[0].W, start[0])
+        np.testing.assert_allclose(sent[0].b, start[1], rtol=1e-14)
+    else:
+        assert sent[0] is None
+
+
+def test_none_is_no_iteration(way):
+    problem, points = way
+    start = problem.start(np.float64)
+    slow = [value for point in points for value in (None, None, point)]
+    results, told = [], []
+    for yielded in (points, slow):
+        steps, sent = scripted(yielded)
+        results.append(minimise(problem, steps, *start, tol=0, max_iter=10))
+        told.append([certificate.objective for certificate in sent if certificate is not None])
+    a, b = results
+    assert (a.n_iter, a.objective, a.dual_gap, a.status) == (b.n_iter, b.objective, b.dual_gap, b.status)
+    assert told[0] == told[1]
+    # A certificate is sent to the point it belongs to, not to a None after it.
+    assert next(i for i, certificate in enumerate(sent) if certificate is not None) % 3 == 0
+
+
+def test_every_step_gets_a_certificate(way):
+    problem, points = way
+    steps, sent = scripted(points)
+    start = problem.start(np.float64)
+    result = minimise(problem, steps, *start, tol=0, max_iter=10, every_step=True)
+    assert len(result.history["objective"]) == 10
+    assert sent[0] is None
+    for certificate, (W, b) in zip(sent[1:], points[:9], strict=True):
+        np.testing.assert_array_equal(certificate.W, W)
+        np.testing.assert_allclose(certificate.b, b, rtol=1e-14)
+
+
+# ---- the ways to end ------------------------------------------------------------------------------
+
+
+def true(problem, result):
+    """A result's point is finite, and its objective is the point's."""
+    assert np.all(np.isfinite(result.W)) and np.all(np.isfinite(result.b))
+    assert result.objective == pytest.approx(objective(problem, result.W, result.b), rel=1e-12)
+    assert len({len(values) for values in result.history.values()}) == 1
+    assert result.objective == min(result.history["objective"])
+    assert result.objective - result.dual_gap <= objective(problem, *solve(problem)) * (1 + 1e-9)
+    return True
+
+
+def test_status(way):
+    problem, points = way
+    start = problem.start(np.float64)
+
+    def status(yielded, **options):
+        result = minimise(problem, scripted(yielded)[0], *start, **options)
+        assert true(problem, result)
+        assert result.converged == (result.status == "converged")
+        return result.status
+
+    assert status(points, tol=1e-3, max_iter=10) == "converged"
+    assert status(points, tol=0, max_iter=10) == "max_iter"
+    assert status(points, tol=0, max_iter=0) == "max_iter"
+    assert status([(start[0] * np.nan, start[1])] * 10, tol=0, max_iter=10) == "diverged"
+    assert status([(start[0] * np.nan, start[1])] * 10, tol=2, max_iter=10) == "converged"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 10])
+def test_a_solver_may_end_on_its_own(way, count):
+    """Its last point is certified all the same."""
+    problem, points = way
+    start = problem.start(np.float64)
+    for tol, status in ((0, "stalled"), (1e-3, "converged" if count == 10 else "stalled")):
+        steps = iter_steps([None, *points[:count]])
+        result = minimise(problem, steps, *start, tol=tol, max_iter=100)
+        assert true(problem, result)
+        assert (result.status, result.n_iter) == (status, count)
+        np.testing.assert_array_equal(result.W, points[count - 1][0] if count else start[0])
+
+
+def test_a_solver_may_end_before_it_begins(way):
+    problem, _ = way
+    result = minimise(problem, iter_steps([]), *problem.start(np.float64), tol=0, max_iter=5)
+    assert true(problem, result) and (result.status, result.n_iter) == ("stalled", 0)
+
+
+def iter_steps(values):
+    """A method that yields given values, calling those that can be called, and returns."""
+    for value in values:
+        yield value() if callable(value) else value
+
+
+class Clock:
+    """Time that passes only where a test says so."""
+
+    def __init__(self, monkeypatch, certificate=0.0):
+        self.now, self.checks = 100.0, 0
+        room = sys.modules["fastlr.solvers.minimise"]
+        certify = room.certify
+
+        def timed(*arguments):
+            self.now += certificate
+            self.checks += 1
+            return certify(*arguments)
+
+        monkeypatch.setattr(room, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(room, "certify", timed)
+
+    def after(self, seconds, values):
+        """Values that take time to come."""
+
+        def late(value):
+            self.now += seconds
+            return value
+
+        return [lambda value=value: late(value) for value in values]
+
+
+@pytest.mark.parametrize("breath", [False, True])
+def test_max_time_ends_with_a_certificate_of_the_last_point(way, monkeypatch, breath):
+    problem, points = way
+    clock = Clock(monkeypatch)
+    values = points[:4] + ([None] * 20 if breath else points[4:])
+    steps = iter_steps([None, *clock.after(1.0, values)])
+    start = problem.start(np.float64)
+    result = minimise(problem, steps, *start, tol=1e-9, max_iter=100, max_time=6.5)
+    assert true(problem, result) and result.status == "max_time" and clock.now == 107.0
+    assert result.n_iter == (4 if breath else 7)
+    np.testing.assert_array_equal(result.W, points[result.n_iter - 1][0])
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_max_time_counts_certificates_once_one_is_known(way, monkeypatch, every_step):
+    problem, points = way
+    clock = Clock(monkeypatch, certificate=2.0)
+    steps = iter_steps([None, *clock.after(1.0, points)])
+    start = problem.start(np.float64)
+    result = minimise(problem, steps, *start, tol=1e-9, max_iter=100, max_time=9.5, every_step=every_step)
+    assert true(problem, result) and result.status == "max_time"
+    if every_step:  # 3, 6 and 9 s; at 9 s there is no time for another certificate
+        assert (clock.now, clock.checks) == (109.0, 3)
+    else:  # the only certificate starts when the time is up
+        assert (clock.now, clock.checks) == (112.0, 1)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_time_may_be_up_before_the_start(way, monkeypatch, warm):
+    problem, points = way
+    clock = Clock(monkeypatch)
+    steps, sent = scripted(points)
+    start = points[3] if warm else problem.start(np.float64)
+    result = minimise(problem, steps, *start, tol=0, max_iter=9, max_time=5.0, began=90.0)
+    assert true(problem, result) and (result.status, result.n_iter, sent) == ("max_time", 0, [])
+    assert clock.checks == 1 and result.history["time"] == [10.0]
+    np.testing.assert_array_equal(result.W, start[0])
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def raise_signal():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [interrupt, raise_signal])
+@pytest.mark.parametrize("count", range(-1, 10))
+def test_an_interrupt_in_the_solver_ends_with_the_best_model(way, monkeypatch, stop, count):
+    """-1 is the set-up, 0 the time before the first point."""
+    problem, points = way
+    clock, start = Clock(monkeypatch), problem.start(np.float64)
+    steps = iter_steps([*[None, *points][: count + 1], stop, *points])
+    result = minimise(problem, steps, *start, tol=1e-9, max_iter=100)
+    assert true(problem, result) and not result.converged
+    assert (result.status, result.n_iter) == ("interrupted", max(count, 0))
+    assert clock.checks == len(result.history["time"]) == 1
+    np.testing.assert_array_equal(result.W, points[count - 1][0] if count > 0 else start[0])
+
+
+@pytest.mark.parametrize("calls", [1, 2, 5])
+@pytest.mark.parametrize("where", ["certify", "report"])
+def test_an_interrupt_in_a_check_ends_with_the_best_model(way, monkeypatch, calls, where):
+    problem, points = way
+    start, made = problem.start(np.float64), []
+    room = sys.modules["fastlr.solvers.minimise"]
+    certify = room.certify
+
+    def count(*_):
+        made.append(1)
+        if len(made) == calls:
+            raise KeyboardInterrupt
+
+    def counted(*arguments):
+        count()
+        return certify(*arguments)
+
+    if where == "certify":
+        monkeypatch.setattr(room, "certify", counted)
+    steps, _ = scripted(points)
+    report = count if where == "report" else None
+    result = minimise(problem, steps, *start, tol=0, max_iter=9, every_step=True, report=report)
+    assert true(problem, result) and (result.status, result.n_iter) == ("interrupted", calls)
+    # What the interrupted certificate was of is certified only if there is nothing else.
+    last = calls if calls == 1 or where == "report" else calls - 1
+    np.testing.assert_array_equal(result.W, points[last - 1][0])
+
+
+def test_a_second_interrupt_is_raised(way, monkeypatch):
+    problem, _ = way
+    monkeypatch.setattr(sys.modules["fastlr.solvers.minimise"], "certify", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        minimise(problem, iter_steps([None, interrupt]), *problem.start(np.float64), tol=0, max_iter=9)
+
+
+def test_interrupted_at_a_point_that_is_not_finite(way):
+    problem, points = way
+    bad = np.full_like(points[0][0], np.nan), points[0][1]
+    steps = iter_steps([None, bad, interrupt])
+    result = minimise(problem, steps, *problem.start(np.float64), tol=1e-9, max_iter=9)
+    assert true(problem, result) and result.status == "interrupted" and not result.W.any()
+
+
+def test_a_signal_from_outside(way):
+    """Nothing but the signal ends this solver; the timer starts inside it, so that it cannot come early."""
+    problem, points = way
+
+    def forever():
+        Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+        yield None
+        while True:
+            yield points[5]
+
+    result = minimise(problem, forever(), *problem.start(np.float64), tol=0, max_iter=10**12)
+    assert true(problem, result) and result.status == "interrupted"
+    np.testing.assert_array_equal(result.W, points[5][0])
+
+
+def test_other_errors_of_a_solver_are_raised(way):
+    problem, points = way
+
+    def broken():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        minimise(
+            problem, iter_steps([None, points[0], broken]), *problem.start(np.float64), tol=0, max_iter=9
+        )
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_matrix])

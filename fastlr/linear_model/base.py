@@ -19,6 +19,15 @@ def thread_count(n_threads):
     return int(n_threads)
 
 
+def feature_units(scaling, data, unit, loss):
+    """Units in which features are penalised for a `scaling`, under the weights of a loss."""
+    if scaling == "standard":
+        spread = np.sqrt(data.moments(loss).variance)
+        spread[spread == 0] = 1.0
+        return spread
+    return np.full(data.d, unit if scaling == "unit" else 1.0)
+
+
 class LinearClassifier(ClassifierMixin, BaseEstimator):
     """Prediction from `coef_` (K, d), `intercept_` (K,) and `classes_`; K = 1 row for two classes."""
 

@@ -12,8 +12,7 @@ from fastlr import minibatch, validate
 from fastlr._kernels import lagged
 from fastlr._kernels import sgd as dense
 from fastlr.data import Data
-from fastlr.linear_model.base import LinearClassifier, thread_count
-from fastlr.linear_model.logistic import feature_units
+from fastlr.linear_model.base import LinearClassifier, feature_units, thread_count
 from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet
 from fastlr.stopping import EarlyStopping

@@ -2,39 +2,101 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastlr.solvers.lbfgs import lbfgs
 from fastlr.solvers.minimise import Result, minimise
 from fastlr.solvers.saga import saga
 
-__all__ = ["SOLVERS", "Result", "Solver", "choose", "minimise"]
+__all__ = ["NAMES", "SOLVERS", "Result", "Solver", "choose", "minimise"]
 
 
 @dataclass(frozen=True)
 class Solver:
     """A method and what it needs.
 
-    `steps(problem, W, b, rng)` is a generator of iterates (W, b), one per epoch or iteration; it may
-    update them in place, and receives from `minimise` the last certificate, or None.
+    `steps(problem, W, b, rng, dtype)` is a generator: it yields None when it is set up, then iterates
+    (W, b), one per epoch or iteration, which it may update in place; None in between lets `minimise` look
+    at the clock. It receives the certificate of what it has yielded, first that of the start, or None;
+    it may return when it can make no more progress. With `every_step` each iterate gets a certificate.
     """
 
     name: str
     steps: Callable
     smooth_only: bool = False
+    every_step: bool = False
 
 
-SOLVERS = {solver.name: solver for solver in (Solver("saga", saga), Solver("lbfgs", lbfgs, smooth_only=True))}
+SOLVERS = {
+    solver.name: solver
+    for solver in (
+        Solver("saga", saga),
+        Solver("lbfgs", lbfgs, smooth_only=True),
+    )
+}
+
+# scikit-learn's names for methods that are not here, and what comes nearest.
+ALIASES = {
+    "sag": "saga",
+    "liblinear": "saga",
+    "newton-cg": "lbfgs",
+    "newton-cholesky": "lbfgs",
+}
+
+NAMES = tuple(dict.fromkeys(("auto", *SOLVERS, *ALIASES)))
 
 
-def choose(name, penalty):
-    """The solver of that name, or the one that "auto" stands for; refuses what it cannot do."""
+class _Rule(NamedTuple):
+    holds: Callable  # of problem and tol
+    solver: str
+    because: str
+
+
+# What "auto" goes by: the first rule that holds.
+RULES = (
+    _Rule(lambda problem, tol: problem.penalty.l1 > 0, "saga", "it takes L1 parts and keeps zeros"),
+    _Rule(lambda problem, tol: True, "lbfgs", "the objective is smooth"),
+)
+
+
+def describe(problem):
+    """The problem in a few words: penalty, shape and storage."""
+    penalty, data = problem.penalty, problem.data
+    kind = {(True, True): "elastic net", (True, False): "L1", (False, True): "L2"}
+    kind = kind.get((penalty.l1 > 0, penalty.l2 > 0), "no")
+    storage = "sparse" if data.is_sparse else "dense"
+    return f"{kind} penalty on {data.n:,} x {data.d:,} {storage} data, {problem.loss.n_classes} classes"
+
+
+def choose(name, problem, tol):
+    """The solver of that name, or the one that "auto" stands for, and the reason in one sentence.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    problem : LinearProblem
+    tol : float
+        Relative gap that is asked for.
+
+    Returns
+    -------
+    solver : Solver
+    reason : str
+
+    Raises
+    ------
+    ValueError
+        If that solver cannot take the problem.
+    """
     if name == "auto":
-        return SOLVERS["saga" if penalty.l1 > 0 else "lbfgs"]
-    solver = SOLVERS[name]
-    if solver.smooth_only and penalty.l1 > 0:
+        rule = next(rule for rule in RULES if rule.holds(problem, tol))
+        return SOLVERS[rule.solver], f"{rule.solver}: {describe(problem)}; {rule.because}."
+    solver = SOLVERS[name if name in SOLVERS else ALIASES[name]]
+    if solver.smooth_only and problem.penalty.l1 > 0:
         others = ", ".join(repr(s.name) for s in SOLVERS.values() if not s.smooth_only)
         raise ValueError(
             f"solver={name!r} needs a smooth penalty, but the penalty has an L1 part; "
             f"use one of {others} or solver='auto'."
         )
-    return solver
+    return solver, f"{solver.name}: {describe(problem)}; asked for by solver={name!r}."

@@ -2,12 +2,13 @@
 
 import math
 import time
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastlr.certificate import certify
+from fastlr.certificate import Certificate, certify
+from fastlr.problem import LinearProblem
 
 
 def _pause(n_iter, gap, target):
@@ -22,7 +23,9 @@ class Result:
     """The best iterate seen, and what is known of it.
 
     `objective - dual_gap <= min F <= objective`; history has the lists "objective", "dual_gap" and
-    "time" (seconds since the start), one entry per check.
+    "time" (seconds since the start), one entry per check. `status` says why it ended: "converged",
+    "max_iter", "max_time", "interrupted", "stalled" (the solver could make no more progress) or
+    "diverged" (it came to a point that is not finite).
     """
 
     W: np.ndarray
@@ -31,56 +34,145 @@ class Result:
     dual_gap: float
     residual: float
     converged: bool
+    status: str
     n_iter: int
     history: dict
 
 
-class _Record:
-    """The best primal point and the best dual bound seen; they need not come from the same iterate."""
+@dataclass
+class _Run:
+    """What is known so far: the latest iterate, and the best point and the best dual bound, which need not
+    come from the same iterate."""
 
-    def __init__(self, problem, tol):
-        self.target = tol * problem.null_objective
-        self.tol = tol
-        self.is_penalised = problem.penalty.l1 > 0 or problem.penalty.l2 > 0
-        self.objective, self.bound, self.residual = np.inf, -np.inf, np.inf
-        self.point = None
-        self.history = {"objective": [], "dual_gap": [], "time": []}
-        self.began = time.perf_counter()
+    problem: LinearProblem
+    latest: tuple  # W, b
+    tol: float
+    began: float
+    max_time: float
+    stored: np.dtype
+    report: Callable | None
+    n_iter: int = 0
+    is_checked: bool = False  # the latest iterate, that is
+    best: tuple | None = None  # W, b, objective, residual; replaced whole, lest an interrupt find half of it
+    bound: float = -np.inf
+    certificate: Certificate | None = None  # of the latest iterate
+    cost: float = 0.0  # seconds of the last certificate
+    checks: list = field(default_factory=list)
+
+    @property
+    def target(self):
+        """The gap to reach."""
+        problem = self.problem
+        if problem.null_objective > 0:
+            return self.tol * problem.null_objective
+        # Only one class has weight. The infimum is 0, for an infinite intercept; the loss keeps it finite.
+        return 1e-8 * problem.loss.n_classes * problem.loss.s.sum()
 
     @property
     def gap(self):
-        return max(self.objective - self.bound, 0.0)
+        return np.inf if self.best is None else max(self.best[2] - self.bound, 0.0)
 
-    def add(self, W, b, certificate):
-        self.bound = max(self.bound, certificate.objective - certificate.gap)
-        if certificate.objective < self.objective or self.point is None:
-            self.objective, self.residual = certificate.objective, certificate.residual
-            self.point = W.copy(order="K"), b.copy()
-        self.history["objective"].append(certificate.objective)
-        self.history["dual_gap"].append(max(certificate.objective - self.bound, 0.0))
-        self.history["time"].append(time.perf_counter() - self.began)
+    @property
+    def elapsed(self):
+        return time.perf_counter() - self.began
+
+    @property
+    def time_is_up(self):
+        """Whether there is no time for more than one certificate."""
+        return self.elapsed + self.cost >= self.max_time
 
     @property
     def converged(self):
         """The gap decides; without a penalty, where it is seldom informative, the gradient may, too."""
-        if self.gap <= self.target:
-            return True
-        return not self.is_penalised and self.residual <= self.tol
+        if self.best is None or self.gap <= self.target:
+            return self.best is not None
+        penalty = self.problem.penalty
+        return not (penalty.l1 > 0 or penalty.l2 > 0) and self.best[3] <= self.tol
 
-    def result(self, n_iter):
-        return Result(
-            *self.point, self.objective, self.gap, self.residual, self.converged, n_iter, self.history
-        )
+    def take(self, iterate):
+        self.latest, self.is_checked, self.certificate = iterate, False, None
+        self.n_iter += 1
+
+    def check(self):
+        """Certifies the latest iterate; returns the status, if that is a reason to end."""
+        self.is_checked = True
+        began, (W, b) = self.elapsed, self.latest
+        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+            return "diverged"
+        W, b = self.problem.as_stored(W, b, self.stored)
+        certificate = certify(self.problem, W, b)
+        objective = certificate.objective
+        if not np.isfinite(objective):
+            return "diverged"
+        self.certificate = certificate
+        self.bound = max(self.bound, objective - certificate.gap)
+        if self.best is None or objective < self.best[2]:
+            self.best = W, b, objective, certificate.residual
+        self.checks.append((objective, max(objective - self.bound, 0.0), self.elapsed))
+        self.cost = self.elapsed - began
+        if self.report is not None:
+            self.report(self.n_iter, self.best[2], self.gap)
+        return "converged" if self.converged else None
+
+    def result(self, status):
+        W, b, objective, residual = self.best
+        columns = [list(values) for values in zip(*self.checks, strict=True)]
+        history = dict(zip(("objective", "dual_gap", "time"), columns, strict=True))
+        return Result(W, b, objective, self.gap, residual, self.converged, status, self.n_iter, history)
 
 
-def minimise(problem, steps, W, b, *, tol, max_iter, stored=np.float64, report=None):
-    """Runs a solver until its certificate satisfies `tol`.
+_END = object()
+
+
+def _send(steps, certificate):
+    """What the solver yields next, or _END."""
+    try:
+        return steps.send(certificate)
+    except StopIteration:
+        return _END
+
+
+def _iterate(run, steps, max_iter, every_step):
+    """Takes iterates until there is a reason to end; returns the status."""
+    if (max_iter == 0 or run.latest[0].any() or run.problem.null_is_optimal) and (status := run.check()):
+        return status
+    if max_iter > 0 and not run.time_is_up:
+        next(steps, None)  # sets up
+    next_check = _pause(0, min(run.gap, run.problem.null_objective), run.target)
+    told = run.certificate
+    while run.n_iter < max_iter:
+        if run.time_is_up:
+            return "max_time"
+        iterate, told = _send(steps, told), None
+        if iterate is _END:
+            return "stalled"
+        if iterate is None:
+            continue
+        run.take(iterate)
+        if every_step or run.n_iter >= min(next_check, max_iter):
+            if status := run.check():
+                return status
+            next_check = run.n_iter + _pause(run.n_iter, run.gap, run.target)
+            told = run.certificate
+    return "max_iter"
+
+
+def minimise(
+    problem, steps, W, b, *, tol, max_iter, max_time=None, began=None, every_step=False, stored=np.float64,
+    report=None,
+):  # fmt: skip
+    """Runs a solver until its certificate satisfies `tol`, or something else ends it.
+
+    A KeyboardInterrupt in the solver or in a certificate ends it, too; a second one, while the model to
+    return is certified, is raised.
 
     Parameters
     ----------
     problem : LinearProblem
     steps : generator
-        Yields iterates (W, b) on from the start; receives certificates.
+        Yields None once it is set up, then iterates (W, b), and None at any time when there is nothing new
+        but time has passed; may return when it can make no more progress. Receives the certificate of
+        what it yielded, first that of the start, or None where there is none.
     W, b : arrays
         The start.
     tol : float
@@ -88,6 +180,12 @@ def minimise(problem, steps, W, b, *, tol, max_iter, stored=np.float64, report=N
         entry is at most tol times its value at the null model.
     max_iter : int
         Iterates to take.
+    max_time : float, optional
+        Seconds to take; the time of the last certificate is counted in once that of another is known.
+    began : float, optional
+        What `time.perf_counter()` was when time began to count; by default now.
+    every_step : bool, default=False
+        Whether every iterate gets a certificate, for methods of few and expensive iterations.
     stored : dtype
         Certificates describe the model rounded to this type.
     report : callable, optional
@@ -96,38 +194,22 @@ def minimise(problem, steps, W, b, *, tol, max_iter, stored=np.float64, report=N
     Returns
     -------
     Result
+        The best model that has a certificate.
     """
-    record = _Record(problem, tol)
-    certificate = None
-
-    def check(n_iter, W, b):
-        if not (np.isfinite(W).all() and np.isfinite(b).all()):
-            return None
-        W, b = problem.as_stored(W, b, stored)
-        certificate = certify(problem, W, b)
-        if not np.isfinite(certificate.objective):
-            return None
-        record.add(W, b, certificate)
-        if report is not None:
-            report(n_iter, record.objective, record.gap)
-        return certificate
-
-    if max_iter == 0 or W.any() or problem.null_is_optimal:
-        check(0, W, b)
-        if max_iter == 0 or record.converged:
-            return record.result(0)
-
-    next_check = _pause(0, min(record.gap, problem.null_objective), record.target)
-    next(steps)
-    for n_iter in count(1):
-        W, b = steps.send(certificate)
-        certificate = None
-        if n_iter < next_check and n_iter < max_iter:
-            continue
-        certificate = check(n_iter, W, b)
-        next_check = n_iter + _pause(n_iter, record.gap, record.target)
-        if certificate is None or record.converged or n_iter >= max_iter:
-            break
-    if record.point is None:
-        check(0, *problem.start(W.dtype))
-    return record.result(n_iter)
+    began = time.perf_counter() if began is None else began
+    max_time = np.inf if max_time is None else max_time
+    run = _Run(problem, (W, b), tol, began, max_time, stored, report)
+    try:
+        status = _iterate(run, steps, max_iter, every_step)
+        if not run.is_checked:
+            status = run.check() or status
+    except KeyboardInterrupt:
+        status = "interrupted"
+    if run.best is None:
+        run.check()
+    if run.best is None:
+        run.latest = problem.start(W.dtype)
+        run.check()
+    if run.converged and status != "interrupted":
+        status = "converged"
+    return run.result(status)

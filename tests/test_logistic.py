@@ -576,13 +576,13 @@ def test_explain(penalty, max_iter):
     assert f"{clf.dual_gap_ / clf.null_objective_:.2e} of {clf.null_objective_:.6g}" in text
     sparse = f"{np.count_nonzero(clf.coef_)} of {clf.coef_.size} coefficients"
     assert (sparse in text) == (penalty in ("l1", "elasticnet"))
-    assert ("without a penalty" in text) == (penalty is None)
+    assert ("Without a penalty" in text) == (penalty is None)
 
 
 def test_explain_a_problem_without_a_choice():
     """All weight in one class: the null model has no loss, and there is nothing to divide by."""
     X, y = toy()
-    text = LogisticRegression("l1").fit(X, y, sample_weight=(y == 1).astype(float)).explain()
+    text = LogisticRegression("l1", verbose=1).fit(X, y, sample_weight=(y == 1).astype(float)).explain()
     assert numbers_between(text) == pytest.approx([0, 0], abs=1e-7 * len(y))
     assert "Converged after 0 iterations" in text and "best model without" not in text
 

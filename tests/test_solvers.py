@@ -396,6 +396,23 @@ def test_time_may_be_up_before_the_start(way, monkeypatch, warm):
     np.testing.assert_array_equal(result.W, start[0])
 
 
+def test_time_may_be_up_in_the_first_epoch(way, monkeypatch):
+    """A method that works in place has something to show by then."""
+    problem, points = way
+    clock, (W, b) = Clock(monkeypatch), (part.copy() for part in points[0])
+
+    def steps():
+        yield W, b
+        for point in points:
+            W[:], b[:] = point
+            clock.now += 1
+            yield None
+
+    result = minimise(problem, steps(), *problem.start(np.float64), tol=0, max_iter=9, max_time=5.5)
+    assert true(problem, result) and (result.status, result.n_iter) == ("max_time", 0)
+    np.testing.assert_array_equal(result.W, points[5][0])
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
 

@@ -168,9 +168,6 @@ class ConvexClassifier(LinearClassifier):
         if result.status != "converged":
             self._warn()
 
-    def _relative_gap(self):
-        return self.dual_gap_ / self.null_objective_ if self.null_objective_ > 0 else 0.0
-
     def _ending(self):
         """What ended the fit, and what can be done about it."""
         what, advice = _ENDINGS[self.status_]
@@ -180,8 +177,8 @@ class ConvexClassifier(LinearClassifier):
         what, advice = self._ending()
         warnings.warn(
             f"{self.solver_} stopped after {np.sum(self.n_iter_)} iterations ({what}) with a duality gap of "
-            f"{self.dual_gap_:.3g}, {self._relative_gap():.2e} of the null objective where "
-            f"tol={self.tol:g} was asked for. {advice}",
+            f"{self.dual_gap_:.3g}, {_relative(self.dual_gap_, self.null_objective_)} of the null objective "
+            f"where tol={self.tol:g} was asked for. {advice}",
             ConvergenceWarning,
             stacklevel=4,  # the line that calls fit, which calls _keep
         )
@@ -221,12 +218,13 @@ class ConvexClassifier(LinearClassifier):
         ]
         if self.null_objective_ > 0:
             lines.append(
-                f"This gap of {self.dual_gap_:.3g} is {self._relative_gap():.2e} of "
+                f"This gap of {self.dual_gap_:.3g} is {_relative(self.dual_gap_, self.null_objective_)} of "
                 f"{self.null_objective_:.6g}, the objective of the best model without features."
             )
-        if low == 0:
-            lines.append("The lower bound is the trivial one; without a penalty the gradient decides.")
-        if self._strengths()[1] > 0:
+        _, l1, l2 = self._strengths()
+        if l1 == l2 == 0:
+            lines.append("Without a penalty this bound is seldom tight, and a small gradient ends the fit.")
+        if l1 > 0:
             lines.append(
                 f"{np.count_nonzero(self.coef_):,} of {self.coef_.size:,} coefficients are not zero."
             )
@@ -238,13 +236,18 @@ def _stored(problem):
     return np.dtype(np.float32 if problem.data.X.dtype == np.float32 else np.float64)
 
 
+def _relative(gap, null_objective):
+    """A gap as a share of the null objective, which is zero where a single class has all weight."""
+    return f"{gap / null_objective:.2e}" if null_objective > 0 else "more than all"
+
+
 def _printer(problem):
     """Prints a line for each check."""
 
     def report(n_iter, objective, gap):
         print(
             f"[fastlr] {n_iter:5d} iterations, objective {objective:.8g}, gap {gap:.3g} "
-            f"({gap / problem.null_objective:.2e} of the null objective)",
+            f"({_relative(gap, problem.null_objective)} of the null objective)",
             flush=True,
         )
 

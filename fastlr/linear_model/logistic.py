@@ -136,8 +136,8 @@ class LogisticRegression(ConvexClassifier):
         y : array of shape (n_samples,)
         sample_weight : array of shape (n_samples,), optional
         max_time : float, optional
-            Seconds after which the fit ends with the best model so far and its certificate. An iteration
-            that has begun is ended first.
+            Seconds after which the fit ends with the best model so far and its certificate. They are
+            exceeded by the time of one certificate at most, where that is not yet known.
 
         Returns
         -------

@@ -15,10 +15,11 @@ __all__ = ["NAMES", "SOLVERS", "Result", "Solver", "choose", "minimise"]
 class Solver:
     """A method and what it needs.
 
-    `steps(problem, W, b, rng, dtype)` is a generator: it yields None when it is set up, then iterates
-    (W, b), one per epoch or iteration, which it may update in place; None in between lets `minimise` look
-    at the clock. It receives the certificate of what it has yielded, first that of the start, or None;
-    it may return when it can make no more progress. With `every_step` each iterate gets a certificate.
+    `steps(problem, W, b, rng, dtype)` is a generator: it yields None when it is set up (or the start, in
+    arrays of its own that it is going to update in place), then iterates (W, b), one per epoch or iteration;
+    None in between lets `minimise` look at the clock. It receives the certificate of what it has yielded,
+    first that of the start, or None; it may return when it can make no more progress. With `every_step`
+    each iterate gets a certificate.
     """
 
     name: str

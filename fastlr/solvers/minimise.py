@@ -137,7 +137,7 @@ def _iterate(run, steps, max_iter, every_step):
     if (max_iter == 0 or run.latest[0].any() or run.problem.null_is_optimal) and (status := run.check()):
         return status
     if max_iter > 0 and not run.time_is_up:
-        next(steps, None)  # sets up
+        run.latest = next(steps, None) or run.latest
     next_check = _pause(0, min(run.gap, run.problem.null_objective), run.target)
     told = run.certificate
     while run.n_iter < max_iter:
@@ -170,9 +170,10 @@ def minimise(
     ----------
     problem : LinearProblem
     steps : generator
-        Yields None once it is set up, then iterates (W, b), and None at any time when there is nothing new
-        but time has passed; may return when it can make no more progress. Receives the certificate of
-        what it yielded, first that of the start, or None where there is none.
+        Yields None once it is set up, or the start in arrays that it is going to update in place; then
+        iterates (W, b), and None at any time when there is nothing new but time has passed. May return
+        when it can make no more progress. Receives the certificate of what it yielded, first that of the
+        start, or None where there is none.
     W, b : arrays
         The start.
     tol : float

@@ -505,6 +505,37 @@ def test_other_errors_of_a_solver_are_raised(way):
         )
 
 
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_an_epoch_of_saga_may_be_cut_short(storage, monkeypatch):
+    """Time is up within the first epoch: the blocks visited by then count."""
+    clock, problem = Clock(monkeypatch), make(storage=storage)
+    monkeypatch.setattr(sys.modules["fastlr.solvers.saga"], "CALL_WORK", 1)
+    W, b = problem.start(np.float64)
+
+    def ticking():
+        steps, told = SOLVERS["saga"].steps(problem, W, b, np.random.default_rng(0), np.dtype(float)), None
+        while True:
+            yielded = steps.send(told)
+            clock.now += 1
+            told = yield yielded
+
+    result = minimise(problem, ticking(), W, b, tol=1e-9, max_iter=9, max_time=5.0)
+    assert true(problem, result) and (result.status, result.n_iter) == ("max_time", 0)
+    assert result.W.any() and result.objective < problem.null_objective
+
+
+@pytest.mark.parametrize("dtype, count", [(np.float64, 0), (np.float32, 1)])
+def test_lbfgs_ends_where_nothing_descends(dtype, count):
+    """Features without a use leave no gradient; float32 arithmetic is given up first."""
+    plain = make(penalty="l2")
+    data = type(plain.data)(np.zeros((plain.data.n, 6)))
+    penalty = ElasticNet(0.0, 1.0, np.ones(6))
+    problem = LinearProblem(data, plain.loss, penalty, data.moments(plain.loss), np.zeros(6), False)
+    W, b = problem.start(dtype)
+    yielded = list(SOLVERS["lbfgs"].steps(problem, W, b, None, np.dtype(dtype)))
+    assert len([value for value in yielded if value is not None]) == count
+
+
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_matrix])
 def test_an_epoch_of_saga_may_be_cut_into_calls(storage, monkeypatch):
     rng = np.random.default_rng(0)

@@ -73,12 +73,13 @@ def _direction(gradient, pairs, inverse_curvature):
 
 def _wolfe_step(objective, v, value, gradient, p, noise):
     """A step length that satisfies the weak Wolfe conditions, up to `noise` in the objective; the point,
-    its value and its gradient. None if there is none to be found."""
+    its value and its gradient. None if there is none to be found. Yields None after each pass."""
     slope = gradient @ p
     low, high, t = 0.0, np.inf, 1.0
     for _ in range(30):
         new = v + t * p
         new_value, new_gradient = objective(new)
+        yield None
         if not new_value <= value + _DECREASE * t * slope + noise:
             high = t
         elif new_gradient @ p < _CURVATURE * slope:
@@ -90,7 +91,7 @@ def _wolfe_step(objective, v, value, gradient, p, noise):
 
 
 def lbfgs(problem, W, b, rng, dtype):
-    """Yields (W, b) after each iteration; ends up repeating its last point when no step descends."""
+    """Yields (W, b) after each iteration; ends where no step descends, not even in float64."""
     objective = _Objective(problem, dtype)
     noise_level = 10 * np.finfo(dtype).eps
     inverse_curvature = objective.inverse_curvature()
@@ -102,7 +103,7 @@ def lbfgs(problem, W, b, rng, dtype):
         p = _direction(gradient, pairs, inverse_curvature)
         found = None
         if gradient @ p < 0:
-            found = _wolfe_step(objective, v, value, gradient, p, noise_level * abs(value))
+            found = yield from _wolfe_step(objective, v, value, gradient, p, noise_level * abs(value))
         if found is not None:
             new, value, new_gradient = found
             s, t = new - v, new_gradient - gradient
@@ -115,4 +116,6 @@ def lbfgs(problem, W, b, rng, dtype):
             # The arithmetic of float32 is exhausted: go on in float64.
             objective.dtype, noise_level = np.dtype(np.float64), 10 * np.finfo(np.float64).eps
             value, gradient = objective(v)
+        else:
+            return
         yield objective.split(v)

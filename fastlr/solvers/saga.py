@@ -86,10 +86,11 @@ class _Table:
         self.G = problem.data.weights(K, dtype)
 
     def visit(self, draws, W, b, eta, h, fit_intercept):
-        """One step for each block drawn, cut into short calls; W and b change in place."""
+        """One step for each block drawn, cut into short calls, None after each; W and b change in place."""
         n = max(1, int(CALL_WORK / (self.problem.data.row_work(len(b)) * self.size)))
         for first in range(0, len(draws), n):
             self._visit(draws[first : first + n], W, b, eta, h, fit_intercept)
+            yield None
 
     def _visit(self, draws, W, b, eta, h, fit_intercept):
         data, loss, penalty = self.problem.data, self.problem.loss, self.problem.penalty
@@ -119,7 +120,7 @@ class _Table:
         """Stores the gradients at (W, b). At W = 0 they follow from the column sums; elsewhere every
         block is visited by a step of size zero."""
         if W.any():
-            self.visit(np.arange(self.m), W.copy(order="K"), b.copy(), 0.0, h, False)
+            yield from self.visit(np.arange(self.m), W.copy(order="K"), b.copy(), 0.0, h, False)
             return
         problem, loss = self.problem, self.problem.loss
         z = b.astype(np.float64)
@@ -135,11 +136,11 @@ def saga(problem, W, b, rng, dtype):
     """Yields (W, b) after each epoch."""
     data = problem.data
     W, b = data.weights(len(b), dtype) + W.astype(dtype), b.astype(dtype)
-    yield None
+    yield W, b
 
     table = _Table(problem, rng.permutation(data.n), max(1, min(_BLOCK, data.n // 8)), dtype)
     h = _metric(problem)
-    table.fill(W, b, h)
+    yield from table.fill(W, b, h)
 
     def curvature(L):
         """The largest of some blocks, measured by steps of length 1/L."""
@@ -152,7 +153,7 @@ def saga(problem, W, b, rng, dtype):
     L = curvature(1e6 * problem.loss.class_mass.sum())
     last, caution = problem.null_objective, 1.0
     while True:
-        table.visit(rng.permutation(table.m), W, b, caution * _STEP / L, h, problem.fit_intercept)
+        yield from table.visit(rng.permutation(table.m), W, b, caution * _STEP / L, h, problem.fit_intercept)
         certificate = yield W, b
         if certificate is not None:
             # The probes may have missed the block that matters.

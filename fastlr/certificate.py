@@ -39,7 +39,7 @@ def feasible_masses(mass, wanted):
         q_ik = shrink_k p_ik + receive_k sum_l (1 - shrink_l) p_il.
     """
     lack = np.maximum(wanted - mass, 0.0)
-    shrink = np.where(mass > wanted, wanted / np.maximum(mass, np.finfo(float).tiny), 1.0)
+    shrink = np.divide(wanted, mass, out=np.ones_like(wanted), where=mass > wanted)
     total = lack.sum()
     receive = lack / total if total > 0 else np.zeros_like(lack)
     return shrink, receive

@@ -117,6 +117,12 @@ def test_masses_that_are_right_are_left_alone():
     np.testing.assert_array_equal(receive, 0)
 
 
+def test_a_class_without_mass_receives_it():
+    shrink, receive = feasible_masses(np.array([0.0, 40.0]), np.array([30.0, 10.0]))
+    np.testing.assert_array_equal(shrink, [1, 0.25])
+    np.testing.assert_array_equal(receive, [1, 0])
+
+
 @every_problem
 def test_bounds_hold_anywhere_and_close_at_the_optimum(n_classes, penalty, storage, fit_intercept):
     problem = make(n_classes, penalty, storage, fit_intercept=fit_intercept)

@@ -93,6 +93,20 @@ def test_constant_features_change_nothing(solver, value):
     assert result.objective == pytest.approx(expected.objective, rel=1e-5)
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("n", [30, 1000])
+def test_saga_where_most_rows_are_empty(storage, fit_intercept, n):
+    """The blocks whose curvature is measured may have no gradient at all."""
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((n, 5)), np.arange(n) % 2
+    X[:3] = rng.normal(size=(3, 5))
+    clf = LogisticRegression(
+        "l1", C=10.0, solver="saga", fit_intercept=fit_intercept, max_iter=20000, random_state=0
+    ).fit(storage(X), y)
+    assert clf.converged_
+
+
 # ---- the choice -----------------------------------------------------------------------------------
 
 

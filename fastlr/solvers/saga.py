@@ -150,7 +150,9 @@ def saga(problem, W, b, rng, dtype):
         return max(_curvature(problem, rows, table.m, *exact, h, L) for rows in probes)
 
     # Before the first epoch a tiny step measures the curvature on the spot; then, steps as those taken.
-    L = curvature(1e6 * problem.loss.class_mass.sum())
+    # Blocks without a gradient have none to measure: then a bound for the mean block, as h >= second moment.
+    mass = problem.loss.s.sum()
+    L = curvature(1e6 * mass) or problem.loss.curvature * mass * (1 + data.d)
     last, caution = problem.null_objective, 1.0
     while True:
         yield from table.visit(rng.permutation(table.m), W, b, caution * _STEP / L, h, problem.fit_intercept)
@@ -160,4 +162,4 @@ def saga(problem, W, b, rng, dtype):
             if not certificate.objective <= last:
                 caution /= 2
             last = certificate.objective
-        L = max(L / 2, curvature(L))
+        L = max(L / 2, curvature(L) or L)

@@ -58,6 +58,9 @@ modules = [
     kernel("sgd", depends=["fastlr/_kernels/team.h"]),
     kernel("saga", depends=["fastlr/_kernels/team.h"]),
     kernel("lagged"),
+    kernel("hessian", depends=["fastlr/_kernels/team.h"]),
+    kernel("descent"),
+    kernel("scores"),
     kernel("passes", depends=["fastlr/_kernels/team.h"]),
 ]
 

@@ -5,12 +5,13 @@ Shapes: n samples, d features, K score columns; W is (K, d), b is (K,). Nothing 
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from fastlr._kernels import passes
+from fastlr._kernels import hessian, passes
 from fastlr._kernels.source import Rows
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
@@ -38,6 +39,36 @@ class Moments:
     variance: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some of the weights, as pairs of score column and feature, sorted by column: column k has the pairs
+    first[k]:first[k + 1]; feature -1 is the intercept."""
+
+    column: np.ndarray
+    feature: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, mask, with_intercept):
+        """The pairs where `mask`, shape (K, d), is true, and the intercepts."""
+        K = len(mask)
+        if with_intercept:
+            mask = np.hstack([np.ones((K, 1), dtype=bool), mask])
+        column, feature = np.nonzero(mask)
+        feature = feature.astype(np.int32) - with_intercept
+        return cls(column, feature, np.searchsorted(column, np.arange(K + 1)))
+
+    def take(self, W, b):
+        """The weights and intercepts of the pairs, as one vector."""
+        return np.where(self.feature >= 0, W[self.column, self.feature], b[self.column])
+
+    def put(self, w, W, b):
+        """Writes the vector back."""
+        free = self.feature < 0
+        b[self.column[free]] = w[free]
+        W[self.column[~free], self.feature[~free]] = w[~free]
 
 
 class Data:
@@ -122,6 +153,44 @@ class Data:
                 self.rows, loss.y, loss.s, flat, b, shrink, receive, mix, start, stop, threads
             )
         return value
+
+    def hessian(self, s, P, pairs, shift):
+        """Hessian of the loss on the weights and intercepts of `pairs`, shape (a, lda), lda >= a; dense X.
+
+        Parameters
+        ----------
+        s : array of shape (n,)
+            Weights; for one score column the curvatures of the losses.
+        P : array of shape (K, n or more)
+            Probabilities; of no rows for one score column.
+        pairs : Pairs
+        shift : array of shape (d,)
+            What is taken from the features.
+        """
+        a = len(pairs.feature)
+        H = np.zeros((a, -(-a // 16) * 16), dtype=s.dtype)
+        at = np.where(pairs.feature >= 0, shift[pairs.feature], 0).astype(s.dtype)
+        order = np.flatnonzero(s[: self.n])
+        rows = max(256, int(CALL_WORK / (a * a / 2 + 1)))
+        for start in range(0, len(order), rows):
+            hessian.active_hessian(
+                self.rows, order, s, P, pairs.feature, pairs.first, at, H, start,
+                min(start + rows, len(order)), self.n_threads,
+            )  # fmt: skip
+        hessian.mirror(H)
+        return H
+
+    def columns(self, features, shift):
+        """Some columns of X as a CSC matrix; those of dense X less their shift."""
+        if self.is_sparse:
+            return self._by_column[:, features]
+        dense = self.X[:, features] - shift[features]
+        n = np.arange(len(features) + 1) * self.n
+        return sp.csc_array((dense.ravel(order="F"), np.tile(np.arange(self.n), len(features)), n), shape=dense.shape)
+
+    @cached_property
+    def _by_column(self):
+        return self.X.tocsc()
 
     def moments(self, loss):
         """Column statistics, in one pass over dense rows."""

@@ -40,7 +40,14 @@ class LinearProblem:
 
     def bias(self, W, b):
         """What the raw scores start from: z = W x + bias; in the type of W."""
-        return (b - W.astype(np.float64) @ self.shift).astype(W.dtype)
+        return (b - self.offset(W)).astype(W.dtype)
+
+    def offset(self, W):
+        """W shift. Not by BLAS, whose threads spin for a while after a product and are in the way of the
+        kernels' own."""
+        if not self.shift.any():
+            return np.zeros(len(W))
+        return np.einsum("kj,j->k", W, self.shift)
 
     def loss_gradient(self, W, b):
         """Loss, its gradients in W (K, d) and in b (K,), in float64 sums; arithmetic in the type of W."""
@@ -86,7 +93,7 @@ class LinearProblem:
     def as_stored(self, W, b, dtype):
         """(W, b) after coef_ and intercept_ are rounded to dtype; b in float64."""
         W, b = W.astype(dtype, order="K"), b.astype(np.float64)
-        offset = W.astype(np.float64) @ self.shift
+        offset = self.offset(W)
         return W, (b - offset).astype(dtype) + offset
 
     def start(self, dtype):
@@ -97,4 +104,4 @@ class LinearProblem:
 
     def unpack(self, W, b):
         """coef_ and intercept_ that act on raw X."""
-        return np.ascontiguousarray(W), b - W.astype(np.float64) @ self.shift
+        return np.ascontiguousarray(W), b - self.offset(W)

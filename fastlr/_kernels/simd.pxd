@@ -18,6 +18,7 @@ cdef extern from "simd.h" nogil:
         void prox_step(float* w, float* A, const float* G, float m, float c, const float* shift,
                        const float* step,
                        const float* cut, const float* keep, Py_ssize_t n) noexcept nogil
+        void add_scaled(double a, const float* x, Py_ssize_t n, double* y) noexcept nogil
         void moments(const float* const* rows, const float* s, const float* origin, Py_ssize_t B, Py_ssize_t d,
                      float* sum, float* square, float* low, float* high) noexcept nogil
         void exp(const float* x, Py_ssize_t n, float* out) noexcept nogil
@@ -40,6 +41,7 @@ cdef extern from "simd.h" nogil:
         void prox_step(double* w, double* A, const double* G, double m, double c, const double* shift,
                        const double* step,
                        const double* cut, const double* keep, Py_ssize_t n) noexcept nogil
+        void add_scaled(double a, const double* x, Py_ssize_t n, double* y) noexcept nogil
         void moments(const double* const* rows, const double* s, const double* origin, Py_ssize_t B, Py_ssize_t d,
                      double* sum, double* square, double* low, double* high) noexcept nogil
         void exp(const double* x, Py_ssize_t n, double* out) noexcept nogil
@@ -95,6 +97,14 @@ cdef inline void prox_step(floating* w, floating* A, const floating* G, floating
         simd_float.prox_step(w, A, G, m, c, shift, step, cut, keep, n)
     else:
         simd_double.prox_step(w, A, G, m, c, shift, step, cut, keep, n)
+
+
+cdef inline void add_scaled(double a, const floating* x, Py_ssize_t n, double* y) noexcept nogil:
+    """y += a x."""
+    if floating is float:
+        simd_float.add_scaled(a, x, n, y)
+    else:
+        simd_double.add_scaled(a, x, n, y)
 
 
 cdef inline void pack(const char* x, int stored, Py_ssize_t stride, Py_ssize_t n, floating* out) noexcept nogil:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from fastlr.solvers.lbfgs import lbfgs
 from fastlr.solvers.minimise import Result, minimise
+from fastlr.solvers.newton_cd import newton_cd
 from fastlr.solvers.saga import saga
 
 __all__ = ["NAMES", "SOLVERS", "Result", "Solver", "choose", "minimise"]
@@ -33,13 +34,14 @@ SOLVERS = {
     for solver in (
         Solver("saga", saga),
         Solver("lbfgs", lbfgs, smooth_only=True),
+        Solver("newton-cd", newton_cd, every_step=True),
     )
 }
 
 # scikit-learn's names for methods that are not here, and what comes nearest.
 ALIASES = {
     "sag": "saga",
-    "liblinear": "saga",
+    "liblinear": "newton-cd",
     "newton-cg": "lbfgs",
     "newton-cholesky": "lbfgs",
 }

@@ -446,6 +446,11 @@ static void NAME(prox_step)(REAL *w, REAL *A, const REAL *G, REAL m, REAL c, con
     }
 }
 
+/* ---- y += a x -------------------------------------------------------------------------------------- */
+static void NAME(add_scaled)(double a, const REAL *x, ptrdiff_t n, double *y) {
+    for (ptrdiff_t j = 0; j < n; j++) y[j] += a * (double)x[j];
+}
+
 /* ---- moments --------------------------------------------------------------------------------------- */
 static void NAME(moments)(const REAL *const *rows, const REAL *s, const REAL *origin, ptrdiff_t B,
                           ptrdiff_t d, REAL *sum, REAL *square, REAL *low, REAL *high) {
@@ -487,8 +492,8 @@ PACKER(pack_double, double)
 
 const TABLE NAME(fastlr) = {
     NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),   NAME(entropy),
-    NAME(prox_step),  NAME(moments),    NAME(exp),        NAME(pack_uint8),
-    NAME(pack_float), NAME(pack_double),
+    NAME(prox_step),  NAME(add_scaled), NAME(moments),    NAME(exp),
+    NAME(pack_uint8), NAME(pack_float), NAME(pack_double),
 };
 
 #undef vec

@@ -39,6 +39,8 @@
      * then w = keep soft(w - step g, cut); step, cut, keep and shift hold a value a feature. */     \
     void (*prox_step)(real *w, real *A, const real *G, real m, real c, const real *shift,           \
                       const real *step, const real *cut, const real *keep, ptrdiff_t n);            \
+    /* y += a x, n values. */                                                                       \
+    void (*add_scaled)(double a, const real *x, ptrdiff_t n, double *y);                            \
     /* sum += s (rows - origin), square += s (rows - origin)^2, and the extremes of the rows that \
      * have a weight, by feature. */                                                                \
     void (*moments)(const real *const *rows, const real *s, const real *origin, ptrdiff_t B,        \

@@ -1,0 +1,165 @@
+"""Proximal Newton with coordinate descent on a working set: min_W,b  sum_i s_i loss_i + l1 |W|_1 + l2/2 |W|^2.
+
+1. working set: the weights that are not zero and the strongest violators of the optimality conditions,
+   at most twice as many in all (no fewer than 100);
+2. quadratic model of the loss on them, exact over all classes: models of one class at a time need not
+   converge where data are nearly separable or correlated;
+3. minimise it with the penalty by coordinate descent;
+4. search along the step by its scores, without a pass over X. A step cut short shows that the curvature
+   was too small: the next model takes it at `temper` times the scores, where probabilities are nearer
+   to equal, and adds `damping` times a bound to its diagonal (raced on MNIST and 20 Newsgroups: tempering
+   halves the steps; without damping, columns of saturated rows send the step anywhere);
+5. certify: the gradient of all weights starts the next round.
+
+A dense problem of many rows starts from the solution of a sample of them.
+Shapes: n samples, d features, K score columns, a active pairs of column and feature.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastlr.certificate import Certificate, certify
+from fastlr.data import Data
+from fastlr.losses import Softmax
+from fastlr.solvers.minimise import minimise
+from fastlr.solvers.quadratic import Active, Columns, Gram, Scores
+
+_LEAST = 100  # pairs of a working set
+_GRAM_PAIRS = 4000  # a Hessian of 64 MB in float32
+_SAMPLE, _SAMPLE_ROWS = 8, 600  # one row in so many, and no fewer than so many rows
+_SAMPLE_TOL, _SAMPLE_STEPS = 1e-2, 20
+_INEXACT = 0.01  # of the first step's predicted decrease: rounds on one working set end below
+_EXACT = 1e-9  # of the objective: steps that promise less are taken unseen
+MODEL = None
+DLOW, DDEC = 1e-5, 3
+import os
+DLOW=float(os.environ.get("DLOW",1e-8))
+GROW = 1
+
+
+def _violators(problem, at, room):
+    """The zero weights that violate optimality most, at most `room`, as a mask (K, d)."""
+    penalty = problem.penalty
+    size = np.abs(at.G + penalty.smooth_gradient(at.W) if penalty.l2 else at.G)
+    mask = size > penalty.thresholds
+    mask &= at.W == 0
+    excess = (size / penalty.units)[mask]
+    if len(excess) > room:
+        mask[mask] = excess >= np.partition(excess, -room)[-room]
+    return mask
+
+
+def _search(line, D, active, w, step, slope):
+    """The length t of a step: 1 where that lowers F well, else near the minimum along it. And the residuals."""
+
+    def along(t):
+        loss, R = line.at(line.Z + t * D)
+        v = w + t * step
+        # At a kink the side that one comes from.
+        sign = np.where(np.abs(v) <= 1e-14 * np.abs(w), np.sign(w), np.sign(v))
+        change = np.einsum("ki,ki->", R, D) + np.sum((active.curvature * v + active.cut * sign) * step)
+        return loss + active.penalty(v), change, R
+
+    F0 = line.at(line.Z)[0] + active.penalty(w)
+    low, low_slope, high, high_slope, t = 0.0, slope, None, None, 1.0
+    for _ in range(20):
+        F, new_slope, R = along(t)
+        log('try',t,F-F0,slope,new_slope)
+        enough = F - F0 <= 0.2 * t * slope
+        if (t == 1 and enough) or -slope <= _EXACT * abs(F0) or (enough and abs(new_slope) <= 0.3 * abs(slope)):
+            break
+        if new_slope > 0:
+            high, high_slope = t, new_slope
+        else:
+            low, low_slope = t, new_slope
+        if high is None:
+            break
+        t = low + (high - low) * np.clip(low_slope / (low_slope - high_slope), 0.1, 0.9)
+    return t, R
+from fastlr.solvers.quadratic import log
+
+
+class _Model:
+    """What the last steps say of the next model."""
+
+    def __init__(self):
+        self.temper, self.damping = 1.0, 1e-3
+
+    def learn(self, t):
+        if t < 0.5:
+            self.temper = max(0.6 * self.temper, 0.1)
+            self.damping = min(self.damping * (100 if t < 0.05 else 10), 1.0)
+        elif t == 1:
+            self.temper = min(1.6 * self.temper, 1.0)
+            self.damping = max(self.damping / DDEC, DLOW)
+
+
+def _rounds(problem, at, dtype, trust):
+    """Newton steps on a working set; the new (W, b)."""
+    support = at.W != 0
+    mask = support | _violators(problem, at, max(_LEAST, GROW*int(support.sum())))
+    active = Active.of(problem, mask)
+    pairs = active.pairs
+    big = problem.data.is_sparse or len(pairs.feature) > _GRAM_PAIRS
+    model = (Columns if big else Gram)(problem, active)
+    line = Scores(problem, at.W, at.b, dtype)
+    W, b = at.W.copy(order="K"), at.b.copy()
+    gradient, first = pairs.take(at.G, at.G_b), None
+    for count in range(model.rounds):
+        w0 = pairs.take(W, b)
+        q = gradient + active.curvature * w0
+        w = model.minimiser(line, w0, q, trust.temper, trust.damping, MODEL or dtype)
+        step = w - w0
+        slope = q @ step + np.sum(active.cut * (np.abs(w) - np.abs(w0)))
+        dW, db = problem.data.weights(len(b), np.float64), np.zeros(len(b))
+        pairs.put(step, dW, db)
+        D = line.padded(model.scores(line, dW, db))
+        t, R = _search(line, D, active, w0, step, slope)
+        log('step',t,slope)
+        trust.learn(t)
+        pairs.put(w if t == 1 else w0 + t * step, W, b)
+        line.Z += t * D
+        first = first or slope
+        if count + 1 == model.rounds or slope >= _INEXACT * first:
+            return W, b
+        gradient = model.gradient(line, R)
+
+
+def _sample(problem, rng):
+    """The problem of some of the rows, weights scaled up; None if these are too few or lack a class."""
+    loss, n = problem.loss, problem.data.n
+    index = np.sort(rng.permutation(n)[: n // _SAMPLE])
+    s, y = loss.s[index], loss.y[index]
+    if problem.data.is_sparse or len(index) < _SAMPLE_ROWS:
+        return None
+    if len(np.unique(y[s > 0])) < loss.n_classes:
+        return None
+    part = Softmax(y, s * (loss.s.sum() / s.sum()), loss.n_classes)
+    data = Data(problem.data.X[index], problem.data.n_threads)
+    return replace(problem, data=data, loss=part, moments=data.moments(part))
+
+
+def _start(problem, W, b, rng, dtype):
+    """The null model, or the solution of a sample, with its certificate."""
+    part = _sample(problem, rng)
+    if part is None:
+        F = problem.null_objective
+        W, b = problem.start(np.float64)
+        return Certificate(F, F, 1.0, W, b, problem.null_gradient, np.zeros(len(b)))
+    result = minimise(
+        part, newton_cd(part, W, b, rng, dtype), W, b, tol=_SAMPLE_TOL, max_iter=_SAMPLE_STEPS, every_step=True
+    )
+    return certify(problem, result.W, result.b)
+
+
+def newton_cd(problem, W, b, rng, dtype):
+    """Yields (W, b) after each working set."""
+    at = yield None
+    if at is None:
+        at = _start(problem, W, b, rng, dtype)
+    trust = _Model()
+    while True:
+        W, b = _rounds(problem, at, dtype, trust)
+        at = (yield W, b) or certify(problem, W, b)
+        log('cert',at.objective,at.gap/problem.null_objective)

@@ -1,15 +1,24 @@
 """Duality gaps: how far a model can be from the optimum, in float64. Derivations: docs/math.md.
 
-Shapes: n samples, d features, K classes (two classes have one score column). For any probabilities Q with
-the right class masses, sum_i s_i q_i = N when the intercept is free, and V = X' S (Y - Q),
+Shapes: n samples, d features, K classes (two classes have one score column). g* is the penalty's conjugate.
 
-    D(Q) = sum_i s_i H(q_i) - g*(V)  <=  min F,         H the entropy, g* the conjugate of the penalty.
+Softmax: for any probabilities Q with the right class masses, sum_i s_i q_i = N when the intercept is free,
+and V = X' S (Y - Q),
+
+    D(Q) = sum_i s_i H(q_i) - g*(V)  <=  min F,         H the entropy.
+
+Squared hinge: for any alpha >= 0, with sum_i alpha_i t_i = 0 when the intercept is free, and
+V = sum_i alpha_i t_i x_i,
+
+    D(alpha) = sum_i alpha_i - alpha_i^2 / (4 s_i) - g*(V)  <=  min F.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+
+from fastlr.losses import Softmax, SquaredHinge
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,6 @@ def feasible_masses(mass, wanted):
     return shrink, receive
 
 
-def _both_classes(column, total):
-    """Rows for all classes, from the one score column that two classes share."""
-    return np.concatenate([(total - column[0])[None], column])
-
-
 def certify(problem, W, b):
     """Objective and duality gap at (W, b).
 
@@ -62,14 +66,29 @@ def certify(problem, W, b):
     -------
     Certificate
     """
-    loss, penalty = problem.loss, problem.penalty
+    penalty = problem.penalty
     W = problem.data.weights(len(b), np.float64) + W
     b = np.asarray(b, dtype=np.float64)
     value, G, residual = problem.loss_gradient(W, b)
-    objective = value + penalty.value(W)
-    slope = max(np.abs(G + penalty.smooth_gradient(W)).max(), np.abs(residual).max())
+    objective = value + penalty.value(W, b)
+    slope = np.abs(G + penalty.smooth_gradient(W)).max()
+    if problem.fit_intercept:
+        slope = max(slope, np.abs(residual + penalty.intercept_curvature * b).max())
     slope /= max(np.abs(problem.null_gradient).max(), np.finfo(float).tiny)
+    bound = _BOUNDS[type(problem.loss)](problem, W, b, value, G, residual)
+    # The loss is never negative: zero is a bound, too.
+    gap = max(objective - max(bound, 0.0), 0.0)
+    return Certificate(objective, gap, slope, W, b, G, residual)
 
+
+def _both_classes(column, total):
+    """Rows for all classes, from the one score column that two classes share."""
+    return np.concatenate([(total - column[0])[None], column])
+
+
+def softmax_bound(problem, W, b, value, G, residual):
+    """The best D found from the probabilities at (W, b); G and residual are the gradient there."""
+    loss, penalty = problem.loss, problem.penalty
     # X' S P and X' S Q by class, centred; Q has the wanted masses.
     XP, mass = G + problem.label_sums, residual + loss.column_mass
     if loss.n_classes == 2:
@@ -87,8 +106,7 @@ def certify(problem, W, b):
         entropy = problem.data.dual_entropy(W, bias, loss, shrink, receive, mix)
         return entropy, entropy - penalty.conjugate(mix * V)
 
-    gap = objective - best_mix(dual, penalty, V)
-    return Certificate(objective, max(gap, 0.0), slope, W, b, G, residual)
+    return best_mix(dual, penalty, V)
 
 
 def best_mix(dual, penalty, V):
@@ -104,4 +122,31 @@ def best_mix(dual, penalty, V):
         )
         if found.x < 0.999 and -found.fun > best:
             best = max(dual(found.x)[1], -found.fun)
-    return max(best, 0.0)
+    return best
+
+
+def squared_hinge_bound(problem, W, b, value, G, residual):
+    """The best D found from alpha_i = 2 s_i (1 - t_i z_i)_+; value, G and residual are those at (W, b).
+
+    No pass is needed: V = -G, sum_i alpha_i^2 / (4 s_i) is the loss, sum_i alpha_i (1 - t_i z_i) twice that.
+    """
+    V, V_b = -G, -residual
+    total, square = 2 * value - np.vdot(G, W) - residual @ b, value
+    if problem.intercept_is_free:
+        # The class in deficit receives delta s_i in each row, until sum_i alpha_i t_i = 0.
+        lacking, lack = (0, V_b[0]) if V_b[0] > 0 else (1, -V_b[0])
+        mass, sums = problem.loss.class_mass[lacking], problem.label_sums
+        if lack > 0 and mass == 0:
+            return 0.0
+        delta = lack / mass if lack > 0 else 0.0
+        square += delta * (total - lack) / 4 + delta**2 * mass / 4
+        total += lack
+        V = V + delta * (sums if lacking == 1 else sums - problem.centred_total)
+        V_b = np.zeros_like(V_b)
+    if not (total > 0 and square > 0):
+        return 0.0
+    c = problem.penalty.best_scale(total, square, V, V_b)
+    return c * total - c**2 * square - problem.penalty.conjugate(c * V, c * V_b)
+
+
+_BOUNDS = {Softmax: softmax_bound, SquaredHinge: squared_hinge_bound}

@@ -119,13 +119,14 @@ class Data:
             yield start, stop, threads
 
     def loss_gradient(self, W, b, loss):
-        """The fused pass: loss, X' S (P - Y) of shape (K, d) and masses sum_i s_i p_i, sums in float64."""
+        """The fused pass: loss, X' S (P - Y) of shape (K, d) and masses sum_i s_i p_i, sums in float64. For
+        the squared hinge: loss, X' r and sum_i r_i with its residuals r."""
         G = self.weights(len(b), np.float64)
         mass = np.zeros(len(b))
         flat, line, value = self.flat(W), self.flat(G), 0.0
         for start, stop, threads in self._calls(len(b)):
             value += passes.loss_gradient(
-                self.rows, loss.y, loss.s, flat, b, line, mass, start, stop, threads
+                self.rows, loss.y, loss.s, flat, b, line, mass, start, stop, threads, loss.kind
             )
         return value, G, mass
 
@@ -141,7 +142,7 @@ class Data:
         """Loss, and weight of the rows whose class is found."""
         flat, value, correct = self.flat(W), 0.0, 0.0
         for start, stop, threads in self._calls(len(b)):
-            part = passes.evaluate(self.rows, loss.y, loss.s, flat, b, start, stop, threads)
+            part = passes.evaluate(self.rows, loss.y, loss.s, flat, b, start, stop, threads, loss.kind)
             value, correct = value + part[0], correct + part[1]
         return value, correct
 

@@ -4,6 +4,7 @@ Shapes: n samples, K classes; z holds one score column per class, or a single on
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Softmax:
     s: np.ndarray
     n_classes: int
     class_mass: np.ndarray = field(init=False)
+    kind: ClassVar[int] = 0  # in passes.pyx
 
     def __post_init__(self):
         mass = np.bincount(self.y, weights=self.s, minlength=self.n_classes)
@@ -63,3 +65,62 @@ class Softmax:
         if not fit_intercept:
             return mass.sum() * np.log(self.n_classes)
         return -np.sum(mass * np.log(mass / mass.sum()))
+
+    def constant_slopes(self, b):
+        """Gradient in z of one sample of weight 1 whose scores are b, shape (n_columns,): `common`, less
+        `own` in the column of its class."""
+        z = np.append(0.0, b) if self.n_classes == 2 else b
+        p = np.exp(z - z.max())
+        return p[-self.n_columns :] / p.sum(), 1.0
+
+
+@dataclass(frozen=True)
+class SquaredHinge:
+    """Weighted squared hinge sum_i s_i max(0, 1 - t_i z_i)^2, t_i = 1 for class 1 and -1 for class 0.
+
+    Two classes, one score column.
+
+    Parameters
+    ----------
+    y : int32 array of shape (n,)
+        Class numbers 0 and 1.
+    s : float64 array of shape (n,)
+        Weights, not negative; the factor C is in them.
+    """
+
+    y: np.ndarray
+    s: np.ndarray
+    n_classes: int = 2
+    class_mass: np.ndarray = field(init=False)
+    kind: ClassVar[int] = 1  # in passes.pyx
+    n_columns: ClassVar[int] = 1
+    curvature: ClassVar[float] = 2.0  # bound on the second derivative in z of one sample
+
+    def __post_init__(self):
+        object.__setattr__(self, "class_mass", np.bincount(self.y, weights=self.s, minlength=2))
+
+    @property
+    def column_mass(self):
+        """Zero: what passes add to `mass` is the sum of the residuals."""
+        return np.zeros(1)
+
+    def null_intercept(self, threshold=0.0, curvature=0.0):
+        """Intercept of the best model without features, shape (1,).
+
+        For |b| <= 1 the loss is S (1 - 2 b m + b^2), S the sum of the weights and m the weighted mean of t;
+        its minimum, with a penalty threshold |b| + curvature/2 b^2 or without, is within.
+        """
+        pull = 2 * (self.class_mass[1] - self.class_mass[0])
+        size = max(abs(pull) - threshold, 0.0) / (2 * self.class_mass.sum() + curvature)
+        return np.array([np.copysign(size, pull)])
+
+    def null_loss(self, fit_intercept, threshold=0.0, curvature=0.0):
+        """Loss of the best model without features, with the penalty of its intercept."""
+        b = self.null_intercept(threshold, curvature)[0] if fit_intercept else 0.0
+        loss = self.class_mass @ np.square([1 + b, 1 - b])
+        return loss + threshold * abs(b) + curvature / 2 * b**2
+
+    def constant_slopes(self, b):
+        """Gradient in z of one sample of weight 1 whose score is b, in [-1, 1]: `common`, less `own` for
+        class 1."""
+        return 2 * (1 + b), 4.0

@@ -1,7 +1,7 @@
 """Problems: data + loss + penalty, and nothing else.
 
 Shapes: n samples, d features, K score columns. The model is z = W (x - shift) + b with W (K, d) on raw
-features; the objective is F(W, b) = sum_i s_i loss_i + penalty(W).
+features; the objective is F(W, b) = sum_i s_i loss_i + penalty(W, b).
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from fastlr.data import Data, Moments
-from fastlr.losses import Softmax
+from fastlr.losses import Softmax, SquaredHinge
 from fastlr.penalties import ElasticNet
 
 
@@ -21,22 +21,28 @@ class LinearProblem:
     Parameters
     ----------
     data : Data
-    loss : Softmax
+    loss : Softmax or SquaredHinge
     penalty : ElasticNet
+        That of the intercept is for the squared hinge.
     moments : Moments
         Column statistics of the data under the weights of the loss.
     shift : array of shape (d,)
-        What is taken from the features. With an intercept any shift describes the same models, and the
-        column means condition them best; without one it belongs to the model.
+        What is taken from the features. With an intercept that is not penalised any shift describes the
+        same models, and the column means condition them best; otherwise it belongs to the model.
     fit_intercept : bool
     """
 
     data: Data
-    loss: Softmax
+    loss: Softmax | SquaredHinge
     penalty: ElasticNet
     moments: Moments
     shift: np.ndarray
     fit_intercept: bool = True
+
+    @property
+    def intercept_is_free(self):
+        """Whether there is an intercept and no penalty on it."""
+        return self.fit_intercept and self.penalty.intercept_unit == 0
 
     def bias(self, W, b):
         """What the raw scores start from: z = W x + bias; in the type of W."""
@@ -58,8 +64,9 @@ class LinearProblem:
 
     @cached_property
     def label_sums(self):
-        """sum_i s_i y_i (x_i - shift)', shape (K, d): the part of the gradient that never changes."""
-        return self.moments.label_sums - np.multiply.outer(self.loss.column_mass, self.shift)
+        """sum_i s_i y_i (x_i - shift)', shape (K, d), over the classes that have a score column."""
+        mass = self.loss.class_mass[-self.loss.n_columns :]
+        return self.moments.label_sums - np.multiply.outer(mass, self.shift)
 
     @cached_property
     def centred_total(self):
@@ -69,16 +76,26 @@ class LinearProblem:
     @cached_property
     def null_objective(self):
         """F of the best model without features: the yardstick of `tol`."""
-        return self.loss.null_loss(self.fit_intercept)
+        return self.loss.null_loss(self.fit_intercept, *self._intercept_penalty)
+
+    @property
+    def _intercept_penalty(self):
+        if self.penalty.intercept_unit == 0:
+            return ()
+        return self.penalty.intercept_threshold, self.penalty.intercept_curvature
+
+    @cached_property
+    def null_intercept(self):
+        """Intercepts of the best model without features, shape (K,)."""
+        if not self.fit_intercept:
+            return np.zeros(self.loss.n_columns)
+        return self.loss.null_intercept(*self._intercept_penalty)
 
     @cached_property
     def null_gradient(self):
         """Gradient of the loss in W at the best model without features, shape (K, d)."""
-        if self.fit_intercept:
-            share = self.loss.column_mass / self.loss.class_mass.sum()
-        else:
-            share = np.full(self.loss.n_columns, 1 / self.loss.n_classes)
-        return np.multiply.outer(share, self.centred_total) - self.label_sums
+        common, own = self.loss.constant_slopes(self.null_intercept)
+        return np.multiply.outer(common, self.centred_total) - own * self.label_sums
 
     @cached_property
     def null_is_optimal(self):
@@ -87,8 +104,15 @@ class LinearProblem:
 
     def rows(self, index):
         """The problem's loss on some rows alone; of use for `loss_gradient` only."""
-        loss = Softmax(self.loss.y[index], self.loss.s[index], self.loss.n_classes)
+        loss = replace(self.loss, y=self.loss.y[index], s=self.loss.s[index])
         return replace(self, data=Data(self.data.X[index]), loss=loss)
+
+    def scaled(self, factor):
+        """The problem with all weights of the loss times `factor`: another C on the same data."""
+        loss = replace(self.loss, s=factor * self.loss.s)
+        sums = (factor * part for part in (self.moments.label_sums, self.moments.total))
+        moments = replace(self.moments, **dict(zip(("label_sums", "total"), sums, strict=True)))
+        return replace(self, loss=loss, moments=moments)
 
     def as_stored(self, W, b, dtype):
         """(W, b) after coef_ and intercept_ are rounded to dtype; b in float64."""
@@ -99,8 +123,7 @@ class LinearProblem:
     def start(self, dtype):
         """The best model without features."""
         W = self.data.weights(self.loss.n_columns, dtype)
-        b = self.loss.null_intercept() if self.fit_intercept else np.zeros(self.loss.n_columns)
-        return W, b.astype(dtype)
+        return W, self.null_intercept.astype(dtype)
 
     def unpack(self, W, b):
         """coef_ and intercept_ that act on raw X."""

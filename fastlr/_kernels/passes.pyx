@@ -9,15 +9,19 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport floating, simd_double, softmax
+from .simd cimport floating, simd_double, softmax, squared_hinge
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
 from .team cimport team_counter, team_next, team_run
 
 cdef enum Mode:
     GRADIENT, SCORES, EVALUATE, ENTROPY, MOMENTS
 
+cdef enum Loss:                 # the `kind` of a loss in losses.py
+    SOFTMAX, SQUARED_HINGE
+
 cdef struct Job:
     Mode mode
+    Loss loss                   # GRADIENT, EVALUATE
     const Source* X
     const int32_t* y
     const double* s
@@ -60,6 +64,15 @@ cdef double count_correct(const floating* Z, const Block* block, Py_ssize_t K) n
     return correct
 
 
+cdef double residuals(Job* job, Block* block, floating* Z, Py_ssize_t chunk) noexcept nogil:
+    """Scores to residuals in place; returns the loss."""
+    cdef double* mass = job.mass + chunk * job.K
+    cdef floating* s = <floating*> block.s
+    if job.loss == SQUARED_HINGE:
+        return squared_hinge(Z, block.size, block.y, s, block.B, mass)
+    return softmax(Z, block.size, block.y, s, block.B, job.K, mass)
+
+
 cdef void add_moments(Job* job, Block* block, double* part, bint first) noexcept nogil:
     """part, (K + 4) d: sums by label, sums and squares from the origin, extremes. Rows with a score column of
     their own count by label: all classes, or the second of two."""
@@ -88,7 +101,7 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
         return
     block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, <const floating*> NULL, K, Z)
     if job.mode == GRADIENT:
-        job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
+        job.total[chunk] += residuals(job, block, Z, chunk)
         block_gradient(job.X, block, Z, K, not first, <floating*> job.G + chunk * job.width)
     elif job.mode == SCORES:
         for i in range(block.B):
@@ -96,7 +109,7 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
                 out[(start - job.start + i) * K + k] = Z[k * block.size + i]
     elif job.mode == EVALUATE:
         job.correct[chunk] += count_correct(Z, block, K)
-        job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
+        job.total[chunk] += residuals(job, block, Z, chunk)
     else:
         job.total[chunk] += simd_double.entropy(<double*> block.Z, block.size, block.y, <double*> block.s, block.B,
                                                 K, job.shrink, job.receive, job.mix)
@@ -180,12 +193,14 @@ cdef class _Pass:
 
 
 def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, const floating[::1] W, const floating[::1] bias,
-                  double[::1] G, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads):
+                  double[::1] G, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads, int loss=0):
     """The fused pass over rows start to stop: returns sum_i s_i loss_i and adds up sum_i r_i x_i' in G and
-    sum_i s_i p_i in mass, r_i = s_i (p_i - y_i).
+    sum_i s_i p_i in mass, r_i = s_i (p_i - y_i). For the squared hinge, r_i = -2 s_i t_i (1 - t_i z_i)_+ and mass
+    takes sum_i r_i.
 
     Parameters
     ----------
+    loss : 0 softmax, 1 squared hinge (K = 1)
     W : (K d,)                  # IN, as X is read: K x d (dense) or d x K (CSR)
     bias : (K,)                 # IN
     y, s : (n,)                 # IN
@@ -195,7 +210,7 @@ def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, const float
     cdef Py_ssize_t chunk, e, k
     cdef floating* part
     work.prepare(GRADIENT, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
-    work.job.y, work.job.s = &y[0], &s[0]
+    work.job.y, work.job.s, work.job.loss = &y[0], &s[0], <Loss> loss
     work.run(n_threads)
     with nogil:
         for chunk in range(work.job.n_chunks):
@@ -219,11 +234,12 @@ def decision(Rows X, const floating[::1] W, const floating[::1] bias, floating[:
 
 
 def evaluate(Rows X, const int32_t[::1] y, const double[::1] s, const floating[::1] W, const floating[::1] bias,
-             Py_ssize_t start, Py_ssize_t stop, int n_threads):
-    """Returns sum_i s_i loss_i and the weight of the correctly classified rows."""
+             Py_ssize_t start, Py_ssize_t stop, int n_threads, int loss=0):
+    """Returns sum_i s_i loss_i (loss: 0 softmax, 1 squared hinge) and the weight of the correctly classified
+    rows."""
     cdef _Pass work = _Pass()
     work.prepare(EVALUATE, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
-    work.job.y, work.job.s = &y[0], &s[0]
+    work.job.y, work.job.s, work.job.loss = &y[0], &s[0], <Loss> loss
     work.run(n_threads)
     return work.sum(work.job.total), work.sum(work.job.correct)
 

@@ -13,6 +13,8 @@ cdef extern from "simd.h" nogil:
                        Py_ssize_t K, double* mass) noexcept nogil
         double logistic(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
                         Py_ssize_t K, double* mass) noexcept nogil
+        double squared_hinge(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
+                             Py_ssize_t K, double* mass) noexcept nogil
         double entropy(float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B, Py_ssize_t K,
                        const double* shrink, const double* receive, double mix) noexcept nogil
         void prox_step(float* w, float* A, const float* G, float m, float c, const float* shift,
@@ -36,6 +38,8 @@ cdef extern from "simd.h" nogil:
                        Py_ssize_t K, double* mass) noexcept nogil
         double logistic(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
                         Py_ssize_t K, double* mass) noexcept nogil
+        double squared_hinge(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
+                             Py_ssize_t K, double* mass) noexcept nogil
         double entropy(double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B, Py_ssize_t K,
                        const double* shrink, const double* receive, double mix) noexcept nogil
         void prox_step(double* w, double* A, const double* G, double m, double c, const double* shift,
@@ -88,6 +92,15 @@ cdef inline double softmax(floating* Z, Py_ssize_t ldz, const int32_t* y, const 
         return (simd_float.softmax if K > 1 else simd_float.logistic)(Z, ldz, y, s, B, K, mass)
     else:
         return (simd_double.softmax if K > 1 else simd_double.logistic)(Z, ldz, y, s, B, K, mass)
+
+
+cdef inline double squared_hinge(floating* Z, Py_ssize_t ldz, const int32_t* y, const floating* s, Py_ssize_t B,
+                                 double* mass) noexcept nogil:
+    """Scores to residuals for K = 1."""
+    if floating is float:
+        return simd_float.squared_hinge(Z, ldz, y, s, B, 1, mass)
+    else:
+        return simd_double.squared_hinge(Z, ldz, y, s, B, 1, mass)
 
 
 cdef inline void prox_step(floating* w, floating* A, const floating* G, floating m, floating c,

@@ -2,5 +2,7 @@
 
 from fastlr.linear_model.logistic import LogisticRegression
 from fastlr.linear_model.sgd import SGDClassifier
+from fastlr.linear_model.svm import LinearSVC
+from fastlr.linear_model.svm_cv import LinearSVCCV
 
-__all__ = ["LogisticRegression", "SGDClassifier"]
+__all__ = ["LinearSVC", "LinearSVCCV", "LogisticRegression", "SGDClassifier"]

@@ -28,7 +28,7 @@ def feature_units(scaling, data, unit, loss):
     return np.full(data.d, unit if scaling == "unit" else 1.0)
 
 
-class LinearClassifier(ClassifierMixin, BaseEstimator):
+class LinearScores(ClassifierMixin, BaseEstimator):
     """Prediction from `coef_` (K, d), `intercept_` (K,) and `classes_`; K = 1 row for two classes."""
 
     def __sklearn_tags__(self):
@@ -70,9 +70,16 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         -------
         y : array of shape (n_samples,)
         """
-        scores = self._scores(X)
-        best = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[self._class_numbers(self._scores(X))]
+
+    @staticmethod
+    def _class_numbers(scores):
+        """Numbers of the classes of the highest scores."""
+        return (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
+
+
+class LinearClassifier(LinearScores):
+    """The same with probabilities: scores are those of the softmax."""
 
     def predict_proba(self, X):
         """Probabilities of the classes.

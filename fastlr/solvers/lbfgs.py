@@ -1,4 +1,4 @@
-"""L-BFGS for smooth problems: min_W,b  sum_i s_i loss_i + l2/2 |W|^2.
+"""L-BFGS for smooth problems: min_W,b  sum_i s_i loss_i + l2/2 |W|^2, and l2/2 (u_b b)^2 if asked for.
 
 1. direction p = -H g, H the inverse Hessian that the last ten steps imply, starting from a diagonal model
    of the curvature (Liu and Nocedal 1989, two-loop recursion);
@@ -37,10 +37,12 @@ class _Objective:
         problem = self.problem
         W, b = self.split(v)
         loss, G, residual = problem.loss_gradient(W.astype(self.dtype), b.astype(self.dtype))
+        penalty = problem.penalty
+        residual = residual + penalty.intercept_curvature * b
         if not problem.fit_intercept:
             residual = np.zeros_like(residual)
-        gradient = self.join(G + problem.penalty.smooth_gradient(W), residual)
-        return loss + problem.penalty.value(W), gradient
+        gradient = self.join(G + penalty.smooth_gradient(W), residual)
+        return loss + penalty.value(W, b), gradient
 
     def inverse_curvature(self):
         """1 / diagonal of a bound on the Hessian, loss curvature times weighted column variance."""
@@ -50,7 +52,8 @@ class _Objective:
         curvature = problem.loss.curvature * mass * second_moment + problem.penalty.curvatures
         curvature[curvature == 0] = 1.0
         W = problem.data.weights(self.shape[0], np.float64) + 1 / curvature
-        return self.join(W, np.full(self.shape[0], 1 / (problem.loss.curvature * mass)))
+        curvature_b = problem.loss.curvature * mass + problem.penalty.intercept_curvature
+        return self.join(W, np.full(self.shape[0], 1 / curvature_b))
 
 
 def _direction(gradient, pairs, inverse_curvature):

@@ -374,6 +374,28 @@ static double NAME(logistic)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REA
     return loss;
 }
 
+static double NAME(squared_hinge)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL *s, ptrdiff_t B,
+                                  ptrdiff_t K, double *mass) {
+    double loss = 0.0, sum = 0.0;
+    (void)K, (void)ldz;
+    for (ptrdiff_t i = 0; i < B; i += LANES) {
+        const ptrdiff_t n = MIN(LANES, B - i);
+        REAL sign[LANES], lack[LANES];
+        for (ptrdiff_t l = 0; l < LANES; l++) sign[l] = y[i + l] ? (REAL)1 : (REAL)-1;
+        /* In this order a score that is not a number stays one. */
+        const vec t = load(sign), short_of = larger((vec){0}, (REAL)1 - t * load(Z + i));
+        store(lack, short_of);
+        store(Z + i, (REAL)-2 * load(s + i) * t * short_of);
+        if (mass)
+            for (ptrdiff_t l = 0; l < n; l++) {
+                loss += (double)s[i + l] * (double)lack[l] * (double)lack[l];
+                sum += (double)Z[i + l];
+            }
+    }
+    if (mass) mass[0] += sum;
+    return loss;
+}
+
 /* ---- entropy ---------------------------------------------------------------------------------------- */
 #define entropy_term NAME(entropy_term)
 INLINE vec entropy_term(vec p, vec given, REAL shrink, REAL receive, REAL mix, vec labels, REAL k) {
@@ -491,8 +513,8 @@ PACKER(pack_float, float)
 PACKER(pack_double, double)
 
 const TABLE NAME(fastlr) = {
-    NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),   NAME(entropy),
-    NAME(prox_step),  NAME(add_scaled), NAME(moments),    NAME(exp),
+    NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),    NAME(squared_hinge),
+    NAME(entropy),    NAME(prox_step),  NAME(add_scaled), NAME(moments),     NAME(exp),
     NAME(pack_uint8), NAME(pack_float), NAME(pack_double),
 };
 

@@ -31,6 +31,10 @@
     /* The same for one score a row: s (sigmoid(z) - y), y in {0, 1}; mass has one entry. */        \
     double (*logistic)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,        \
                        ptrdiff_t K, double *mass);                                                  \
+    /* The same for the squared hinge, t = 1 or -1 for y in {1, 0}: -2 s t (1 - t z)_+, in place. Adds \
+     * the sum of these residuals to `mass` and returns sum_i s_i (1 - t_i z_i)_+^2. */             \
+    double (*squared_hinge)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,   \
+                            ptrdiff_t K, double *mass);                                             \
     /* sum_i s_i H((1 - mix) e_y + mix q_i), q_ik = shrink_k p_ik + receive_k sum_l (1 - shrink_l) p_il, \
      * p_i the softmax of z_i, which is overwritten. One score stands for two classes. */           \
     double (*entropy)(real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,         \

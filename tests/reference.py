@@ -64,6 +64,22 @@ def mixed_entropy(Z, y, s, shrink, receive, mix):
     return -np.sum(s[:, None] * q * np.log(np.where(q > 0, q, 1)))
 
 
+def hinge_lack(Z, y):
+    """(targets 1 or -1, what scores lack of the margin 1), each (n,); Z is (n, 1)."""
+    t = np.where(y == 1, 1.0, -1.0)
+    return t, np.maximum(0, 1 - t * Z[:, 0])
+
+
+def hinge_loss(Z, y, s):
+    """The squared hinge."""
+    return np.sum(s * hinge_lack(Z, y)[1] ** 2)
+
+
+def hinge_residuals(Z, y, s):
+    t, lack = hinge_lack(Z, y)
+    return (-2 * s * t * lack)[:, None]
+
+
 # ---- passes ------------------------------------------------------------------------------------
 
 
@@ -157,7 +173,7 @@ def catch_up_weight(w, a, cut, ratio, steps):
 # ---- objective ------------------------------------------------------------------------------------
 
 
-def objective(X, y, s, W, b, l1=0.0, l2=0.0, units=1.0):
-    """sum_i s_i loss_i + l1 |W units|_1 + l2/2 |W units|^2; s holds the factor C."""
-    U = W * units
+def objective(X, y, s, W, b, l1=0.0, l2=0.0, units=1.0, intercept_unit=0.0, loss=loss):
+    """sum_i s_i loss_i + l1 |U|_1 + l2/2 |U|^2, U = W units and b intercept_unit; s holds the factor C."""
+    U = np.append(W * units, b * intercept_unit)
     return loss(scores(X, W, b), y, s) + l1 * np.abs(U).sum() + l2 / 2 * np.square(U).sum()

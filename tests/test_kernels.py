@@ -109,10 +109,10 @@ def back(p, W):
     return W.T if p.lagged else W
 
 
-def loss_gradient(p, start=0, stop=None, n_threads=1):
+def loss_gradient(p, start=0, stop=None, n_threads=1, kind=0):
     G, mass = np.zeros(p.K * p.d), np.zeros(p.K)
     stop = p.n if stop is None else stop
-    loss = passes.loss_gradient(p.rows, p.y, p.s, flat(p, p.W), p.b, G, mass, start, stop, n_threads)
+    loss = passes.loss_gradient(p.rows, p.y, p.s, flat(p, p.W), p.b, G, mass, start, stop, n_threads, kind)
     return loss, G.reshape((p.K, p.d), order="F" if p.lagged else "C"), mass
 
 
@@ -175,6 +175,26 @@ def test_loss_gradient(values):
 
 
 @every_case
+def test_loss_gradient_of_the_squared_hinge(values):
+    p = problem({**values, "K": 1})
+    loss, G, mass = loss_gradient(p, kind=1)
+    Z = reference.scores(p.X, *p.model)
+    R, lack = reference.hinge_residuals(Z, p.y, p.s), reference.hinge_lack(Z, p.y)[1]
+    assert 0 < np.count_nonzero(R) < p.n or p.n < 20  # both sides of the margin are there
+    # Errors of the scores pass through with the slope of the formula; the sums add theirs.
+    eps = (p.n + 16) * np.finfo(p.real).eps
+    error_z = p.score_error[:, 0]
+    error_r = 2 * p.s * error_z + eps * (np.abs(R[:, 0]) + p.s)
+    error_loss = np.sum(p.s * (2 * lack + error_z) * error_z) + eps * np.sum(p.s * (lack + 1) ** 2)
+    assert abs(loss - reference.hinge_loss(Z, p.y, p.s)) <= error_loss
+    assert np.all(np.abs(G - reference.gradient(p.X, R)) <= error_r @ np.abs(p.X) + 1e-300)
+    np.testing.assert_allclose(mass, R.sum(axis=0), rtol=0, atol=error_r.sum())
+    found = passes.evaluate(p.rows, p.y, p.s, flat(p, p.W), p.b, 0, p.n, 1, 1)
+    assert abs(found[0] - loss) <= error_loss
+    assert abs(found[1] - reference.correct(Z, p.y, p.s)) <= 2 * np.finfo(p.real).eps * p.s.sum()
+
+
+@every_case
 def test_evaluate(values):
     p = problem(values)
     loss, correct = passes.evaluate(p.rows, p.y, p.s, flat(p, p.W), p.b, 0, p.n, 1)
@@ -232,24 +252,25 @@ def test_passes_over_parts_add_up(layout):
 )
 def test_passes_give_the_same_bits_for_any_number_of_threads(values):
     p = problem(values)
-    first = [np.asarray(part).tobytes() for part in loss_gradient(p)]
-    for n_threads in (1, 2, 3, 8):
-        for _ in range(3):
-            again = loss_gradient(p, n_threads=n_threads)
-            assert [np.asarray(part).tobytes() for part in again] == first
+    for kind in range(1 + (p.K == 1)):
+        first = [np.asarray(part).tobytes() for part in loss_gradient(p, kind=kind)]
+        for n_threads in (1, 2, 3, 8):
+            for _ in range(3):
+                again = loss_gradient(p, n_threads=n_threads, kind=kind)
+                assert [np.asarray(part).tobytes() for part in again] == first
 
 
 # ---- formulas on scores, through rows of the identity ---------------------------------------------
 
 
-def identity_pass(Z, y, s, dtype):
+def identity_pass(Z, y, s, dtype, kind=0):
     """Loss and residuals (n, K) of given scores: X = I makes W the scores and X'R the residuals."""
     Z = np.asarray(Z, dtype=dtype)
     n, K = Z.shape
     G, mass = np.zeros((K, n)), np.zeros(K)
     loss = passes.loss_gradient(
         source.Rows(np.eye(n, dtype=dtype)), np.asarray(y, np.int32), np.asarray(s, np.float64),
-        np.ravel(Z.T), np.zeros(K, dtype), np.ravel(G), mass, 0, n, 1,
+        np.ravel(Z.T), np.zeros(K, dtype), np.ravel(G), mass, 0, n, 1, kind,
     )  # fmt: skip
     return loss, G.T, mass
 
@@ -289,6 +310,32 @@ def test_scores_to_residuals(dtype, K, size):
     np.testing.assert_allclose(R, reference.residuals(Z, y, s), rtol=0, atol=atol)
     np.testing.assert_allclose(mass, reference.masses(Z, s), rtol=atol, atol=41 * atol)
     assert loss == pytest.approx(reference.loss(Z, y, s), rel=atol, abs=41 * atol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 7, 16, 41])
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1.0, 1e4, 1e30])
+def test_scores_to_residuals_of_the_squared_hinge(dtype, n, size):
+    rng = np.random.default_rng(n)
+    Z = (size * rng.standard_normal((n, 1))).astype(dtype).astype(float)
+    Z[::5] = np.sign(Z[::5])  # on the margin, or at zero
+    y, s = rng.integers(0, 2, n), (rng.uniform(0, 2, n) * (rng.random(n) < 0.8)).astype(dtype).astype(float)
+    loss, R, mass = identity_pass(Z, y, s, dtype, kind=1)
+    # 1 - t z is rounded once, and so are two products; the square of the lack in float64.
+    eps = 4 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(R, reference.hinge_residuals(Z, y, s), rtol=eps, atol=0)
+    assert loss == pytest.approx(reference.hinge_loss(Z, y, s), rel=eps, abs=0)
+    assert mass[0] == pytest.approx(R.sum(), rel=1e-12, abs=1e-12 * np.abs(R).sum())
+
+
+@pytest.mark.parametrize("bad, expected", [(np.nan, np.nan), (np.inf, np.inf), (-np.inf, 0.0)])
+def test_scores_that_are_not_finite_show_in_the_squared_hinge(bad, expected):
+    for n in (1, 20):
+        y, s, W = np.zeros(n, np.int32), np.ones(n), np.array([bad])
+        loss = passes.loss_gradient(
+            source.Rows(np.ones((n, 1))), y, s, W, np.zeros(1), np.zeros(1), np.zeros(1), 0, n, 1, 1
+        )
+        np.testing.assert_equal(loss, expected)
 
 
 @pytest.mark.parametrize("K", [1, 2, 3, 10])

@@ -92,3 +92,53 @@ def test_largest_feasible(penalty):
     if mix < 1:
         assert penalty.conjugate(mix * (1 + 1e-9) * V + 1e-12 * np.sign(V)) == np.inf
     assert penalty.largest_feasible(np.zeros((K, D))) == 1
+
+
+with_intercept = pytest.mark.parametrize("l1, l2", STRENGTHS)
+
+
+def as_feature(l1, l2, t=2.5):
+    """The penalty with that of the intercept, and the one where it is the weight of a feature of value t."""
+    return ElasticNet(l1, l2, UNITS, 1 / t), ElasticNet(l1, l2, np.append(UNITS, 1 / t))
+
+
+@with_intercept
+def test_a_penalised_intercept_is_one_more_feature(l1, l2):
+    penalty, wide = as_feature(l1, l2)
+    W, b = draw(0), np.random.default_rng(1).standard_normal(K)
+    both = np.column_stack([W, b])
+    assert penalty.value(W, b) == pytest.approx(wide.value(both))
+    assert penalty.intercept_threshold == pytest.approx(wide.thresholds[-1])
+    assert penalty.intercept_curvature == pytest.approx(wide.curvatures[-1])
+    for scale in (0.01, 1.0):
+        assert penalty.conjugate(scale * W, scale * b) == pytest.approx(wide.conjugate(scale * both))
+    assert penalty.largest_feasible(W, 100 * b) == pytest.approx(
+        wide.largest_feasible(np.column_stack([W, 100 * b]))
+    )
+    plain = ElasticNet(l1, l2, UNITS)
+    assert plain.value(W, b) == plain.value(W)
+    assert plain.intercept_threshold == plain.intercept_curvature == 0
+
+
+@with_intercept
+@pytest.mark.parametrize("seed", range(5))
+def test_best_scale(l1, l2, seed):
+    """The derivative of what is maximised, from finite differences of a concave function of c."""
+    penalty, _ = as_feature(l1, l2)
+    V, V_b = draw(seed), np.random.default_rng(seed).standard_normal(K)
+    slope, square = np.random.default_rng(seed + 9).uniform([0.1, 0.1], [300.0, 3.0])
+
+    def value(c):
+        return c * slope - c**2 * square - penalty.conjugate(c * V, c * V_b)
+
+    best = penalty.best_scale(slope, square, V, V_b)
+    assert best >= 0 and np.isfinite(value(best))
+    for c in np.r_[0, np.geomspace(1e-6, 1e3, 200), best * (1 + np.array([-1e-3, -1e-6, 1e-6, 1e-3]))]:
+        assert value(c) <= value(best) + 1e-9 * abs(value(best))
+
+
+@with_intercept
+def test_best_scale_of_nothing(l1, l2):
+    penalty = ElasticNet(l1, l2, UNITS)
+    assert penalty.best_scale(3.0, 0.5, np.zeros((K, D))) == pytest.approx(3.0)
+    assert penalty.best_scale(0.0, 0.5, draw(0)) == 0

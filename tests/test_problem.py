@@ -1,11 +1,13 @@
 """The problem: derivatives by finite differences, and the null model by direct computation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from fastlr.data import Data
-from fastlr.losses import Softmax
+from fastlr.losses import Softmax, SquaredHinge
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 
@@ -124,3 +126,39 @@ def test_rows_add_up(storage):
     parts = [problem.rows(index).loss_gradient(*model) for index in (order[:7], order[7:])]
     for found, whole in zip(map(sum, zip(*parts, strict=True)), problem.loss_gradient(*model), strict=True):
         np.testing.assert_allclose(found, whole, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("intercept", [None, 0.0, 0.5])
+def test_null_model_of_the_squared_hinge(storage, intercept):
+    """Its objective, gradient and start, without an intercept (None), a free one and a penalised one."""
+    problem = make(2, storage, fit_intercept=intercept is not None)
+    loss = SquaredHinge(problem.loss.y, problem.loss.s)
+    penalty = replace(problem.penalty, intercept_unit=intercept or 0.0)
+    problem = replace(problem, loss=loss, penalty=penalty, moments=problem.data.moments(loss))
+    assert problem.intercept_is_free is (intercept == 0.0)
+    W, b = problem.start(np.float64)
+    X, scores = centred(problem), np.tile(b, (n, 1))
+    value = reference.hinge_loss(scores, loss.y, loss.s) + problem.penalty.value(W, b)
+    assert problem.null_objective == pytest.approx(value, rel=1e-12)
+    expected = reference.gradient(X, reference.hinge_residuals(scores, loss.y, loss.s))
+    np.testing.assert_allclose(problem.null_gradient, expected, atol=1e-10)
+    found = problem.loss_gradient(W, b)
+    np.testing.assert_allclose(found[1], expected, atol=1e-10)
+    parts = [problem.rows(rows).loss_gradient(W, b)[0] for rows in (np.arange(9), np.arange(9, n))]
+    assert sum(parts) == pytest.approx(found[0])
+
+
+@on_every_problem
+def test_scaled(n_classes, storage, shifted):
+    """Weights of the loss three times as large: what depends on them follows."""
+    problem = make(n_classes, storage, shifted=shifted)
+    loss = replace(problem.loss, s=3 * problem.loss.s)
+    whole = replace(problem, loss=loss, moments=problem.data.moments(loss))
+    found = problem.scaled(3.0)
+    assert found.null_objective == pytest.approx(whole.null_objective)
+    np.testing.assert_allclose(found.null_gradient, whole.null_gradient, rtol=1e-9, atol=1e-9)
+    for name, values in vars(whole.moments).items():
+        np.testing.assert_allclose(getattr(found.moments, name), values, rtol=1e-9, atol=1e-9)
+    model = draw(problem)
+    assert found.loss_gradient(*model)[0] == pytest.approx(3 * problem.loss_gradient(*model)[0])

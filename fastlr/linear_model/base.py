@@ -70,7 +70,8 @@ class LinearScores(ClassifierMixin, BaseEstimator):
         -------
         y : array of shape (n_samples,)
         """
-        return self.classes_[self._class_numbers(self._scores(X))]
+        found = self._class_numbers(self._scores(X))
+        return self.classes_[found]
 
     @staticmethod
     def _class_numbers(scores):

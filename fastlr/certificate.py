@@ -142,8 +142,7 @@ def squared_hinge_bound(problem, W, b, value, G, residual):
         square += delta * (total - lack) / 4 + delta**2 * mass / 4
         total += lack
         V = V + delta * (sums if lacking == 1 else sums - problem.centred_total)
-        V_b = np.zeros_like(V_b)
-    if not (total > 0 and square > 0):
+    if not (total > 0 and 0 < square < np.inf):
         return 0.0
     c = problem.penalty.best_scale(total, square, V, V_b)
     return c * total - c**2 * square - problem.penalty.conjugate(c * V, c * V_b)

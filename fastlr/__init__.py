@@ -1,7 +1,14 @@
 """fastlr: softmax regression at the speed of the machine, with a certificate for every fit."""
 
 from fastlr._version import __version__, show_versions
-from fastlr.linear_model import LinearSVC, LinearSVCCV, LogisticRegression, SGDClassifier
+from fastlr.linear_model import (
+    LinearSVC,
+    LinearSVCCV,
+    LogisticRegression,
+    LogisticRegressionCV,
+    SGDClassifier,
+    logistic_path,
+)
 from fastlr.stopping import EarlyStopping
 
 __all__ = [
@@ -9,7 +16,9 @@ __all__ = [
     "LinearSVC",
     "LinearSVCCV",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "SGDClassifier",
     "__version__",
+    "logistic_path",
     "show_versions",
 ]

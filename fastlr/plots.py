@@ -480,6 +480,7 @@ def _plot_solver_history(history, figure):
     _draw_line(right, time, np.where(gap > 0, gap, np.nan), color=_COLOURS[1])
     right.set_yscale("log")
     left.set(xlabel="time (s)", ylabel="objective")
+    left.ticklabel_format(axis="y", useOffset=False)  # "+1.2345e4" above the axis is hard to add
     right.set(xlabel="time (s)", ylabel="duality gap")
     return figure
 

@@ -102,6 +102,14 @@ class LinearProblem:
         """Whether the penalty keeps every weight at zero."""
         return bool(np.all(np.abs(self.null_gradient) <= self.penalty.thresholds))
 
+    def scaled(self, factor):
+        """The problem with the loss multiplied: at C, from the one at C = 1. Reads no row of X."""
+        loss = Softmax(self.loss.y, factor * self.loss.s, self.loss.n_classes)
+        moments = replace(
+            self.moments, label_sums=factor * self.moments.label_sums, total=factor * self.moments.total
+        )
+        return replace(self, loss=loss, moments=moments)
+
     def rows(self, index):
         """The problem's loss on some rows alone; of use for `loss_gradient` only."""
         loss = replace(self.loss, y=self.loss.y[index], s=self.loss.s[index])

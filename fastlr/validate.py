@@ -170,5 +170,11 @@ def balanced(class_weight, classes, y, weight):
         return weight
     if not isinstance(class_weight, dict) and class_weight != "balanced":
         raise ValueError(f"class_weight must be a dict, 'balanced' or None; found {class_weight!r}.")
-    factors = compute_class_weight(class_weight, classes=classes, y=classes[y], sample_weight=weight)
+    if isinstance(class_weight, dict):
+        return weight * compute_class_weight(class_weight, classes=classes, y=classes[y])[y]
+    # As scikit-learn's, of the classes that are there: one without weight has no rows.
+    mass = np.bincount(y, weights=weight, minlength=len(classes))
+    present = mass > 0
+    factors = np.ones(len(classes))
+    factors[present] = mass.sum() / (np.count_nonzero(present) * mass[present])
     return weight * factors[y]

@@ -332,17 +332,32 @@ def test_folds_share_one_X(monkeypatch):
 
 
 def test_an_error_in_one_fold_ends_all():
-    X, y = toy()
-    before = threading.active_count()
+    started, ended = threading.Event(), threading.Event()
 
+    def run(fails, report):
+        if fails:
+            started.wait(60)
+            raise RuntimeError("no score today")
+        started.set()
+        try:
+            while True:
+                report(1, 2.0, 3.0)
+        finally:
+            ended.set()
+
+    with pytest.raises(RuntimeError, match="no score today"):
+        logistic_cv._parallel(run, [(False,), (True,)], n_jobs=2)
+    assert ended.wait(60)
+
+
+def test_an_error_of_a_scorer_leaves_no_trace():
     def broken(clf, X, y):
         raise RuntimeError("no score today")
 
     clf = LogisticRegressionCV(Cs=3, cv=3, scoring=broken, n_jobs=2)
     with pytest.raises(RuntimeError, match="no score today"):
-        clf.fit(X, y)
-    assert not hasattr(clf, "coef_")
-    assert threading.active_count() <= before + 2
+        clf.fit(*toy())
+    assert not any(name.endswith("_") for name in vars(clf))
 
 
 def test_stopped_early_one_warning():

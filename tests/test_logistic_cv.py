@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn import linear_model
+from sklearn import config_context, get_config, linear_model
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
@@ -333,6 +333,7 @@ def test_folds_share_one_X(monkeypatch):
 
 def test_an_error_in_one_fold_ends_all():
     started, ended = threading.Event(), threading.Event()
+    filters = list(warnings.filters)
 
     def run(fails, report):
         if fails:
@@ -348,6 +349,13 @@ def test_an_error_in_one_fold_ends_all():
     with pytest.raises(RuntimeError, match="no score today"):
         logistic_cv._parallel(run, [(False,), (True,)], n_jobs=2)
     assert ended.wait(60)
+    assert warnings.filters == filters
+
+
+def test_workers_know_the_configuration():
+    with config_context(assume_finite=True):
+        found = logistic_cv._parallel(lambda report: get_config()["assume_finite"], [()] * 3, n_jobs=2)
+    assert found == [True] * 3
 
 
 def test_an_error_of_a_scorer_leaves_no_trace():

@@ -11,10 +11,10 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn import config_context, get_config
 from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import check_cv
-from sklearn.utils.parallel import Parallel, delayed
 
 from fastlr import validate
 from fastlr.linear_model.base import LinearClassifier, thread_count
@@ -155,15 +155,21 @@ def _averages(paths, scores, ratios, Cs):
 
 def _parallel(run, tasks, n_jobs):
     """[run(*task, report) for task in tasks] in threads; an error in one, or an interrupt, ends all."""
-    over = threading.Event()
+    over, config = threading.Event(), get_config()
 
     def report(*_):
         if over.is_set():
             raise _Stopped
 
+    def run_configured(*task):
+        # scikit-learn's own Parallel brings the filters of warnings along, too, and sets them for all
+        # threads: one that ends after an error would change them behind the user's back.
+        with config_context(**config):
+            return run(*task, report)
+
     try:
         # Threads even under a parallel_config that asks for processes: X is shared, not pickled.
-        return Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(run)(*task, report) for task in tasks)
+        return Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(run_configured)(*task) for task in tasks)
     finally:
         over.set()
 

@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SIMD = "fastlr/_kernels/simd"
-HEADERS = [f"{SIMD}/{name}" for name in ("simd.h", "isa.h", "body.h")]
+HEADERS = [f"{SIMD}/{name}" for name in ("simd.h", "isa.h", "body.h", "sparse.h")]
 X86_64 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
 # An instruction set's flags reach its own file and no other: nothing else may use the instructions.
 ISA_FLAGS = {"baseline": []}

@@ -59,7 +59,8 @@ class LinearProblem:
         """Loss, its gradients in W (K, d) and in b (K,), in float64 sums; arithmetic in the type of W."""
         value, G, mass = self.data.loss_gradient(W, self.bias(W, b), self.loss)
         residual = mass - self.loss.column_mass
-        G -= np.multiply.outer(residual, self.shift)
+        if self.shift.any():
+            G -= np.multiply.outer(residual, self.shift)
         return value, G, residual
 
     @cached_property

@@ -56,7 +56,8 @@ CASES = [
     case(layout="csr", real="f4"),
     *(case(K=K, real=real) for K in (1, 2, 4, 5, 10, 11) for real in ("f4", "f8")),
     *(case(K=1000, n=40, d=9, layout=layout) for layout in ("C", "csr")),
-    *(case(K=K, layout="csr") for K in (1, 10)),
+    # Lengths around one vector, one tile of four, and both, of every instruction set.
+    *(case(K=K, layout="csr", real=real) for K in (1, 2, 6, 7, 10, 20, 33, 70) for real in ("f4", "f8")),
     *(case(d=d, real=real) for d in (1, 2, 8, 13, 16, 17, 65, 200) for real in ("f4", "f8")),
     *(case(d=1, layout=layout) for layout in ("row gaps", "csr")),
     *(case(n=n, real=real) for n in (1, 2, 3, 5, 17) for real in ("f4", "f8")),
@@ -192,6 +193,29 @@ def test_loss_gradient_of_the_squared_hinge(values):
     found = passes.evaluate(p.rows, p.y, p.s, flat(p, p.W), p.b, 0, p.n, 1, 1)
     assert abs(found[0] - loss) <= error_loss
     assert abs(found[1] - reference.correct(Z, p.y, p.s)) <= 2 * np.finfo(p.real).eps * p.s.sum()
+
+
+@every_case
+def test_residuals_and_column_sums(values):
+    """The two halves of loss_gradient."""
+    p = problem(values)
+    R, mass, G = np.full((p.n, p.K), np.nan, p.real), np.zeros(p.K), np.zeros((p.d, p.K))
+    loss = 0.0
+    for start, stop in ((0, p.n // 3), (p.n // 3, p.n)):
+        loss += passes.residuals(p.rows, p.y, p.s, flat(p, p.W), p.b, R[start:stop], mass, start, stop, 2)
+    columns = sp.csr_matrix(p.X.T)
+    columns = source.Rows(
+        columns.data, columns.indptr.astype(np.int64), columns.indices.astype(np.int32), p.n
+    )
+    for start, stop in ((0, p.d // 3), (p.d // 3, p.d)):
+        passes.column_sums(columns, np.ravel(R), np.zeros(p.K, p.real), np.ravel(G), start, stop, 2)
+    expected, expected_G, expected_mass = reference.loss_gradient(p.X, p.y, p.s, *p.model)
+    total = p.s.sum()
+    assert abs(loss - expected) <= p.sum_error * total
+    np.testing.assert_allclose(mass, expected_mass, rtol=0, atol=p.sum_error * total)
+    expected_R = reference.residuals(reference.scores(p.X, *p.model), p.y, p.s)
+    np.testing.assert_allclose(R, expected_R, rtol=0, atol=p.sum_error * max(1, p.s.max()))
+    assert np.all(np.abs(G.T - expected_G) <= p.sum_error * (p.s @ np.abs(p.X)))
 
 
 @every_case

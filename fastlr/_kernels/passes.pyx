@@ -14,7 +14,7 @@ from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scor
 from .team cimport team_counter, team_next, team_run
 
 cdef enum Mode:
-    GRADIENT, SCORES, EVALUATE, ENTROPY, MOMENTS
+    GRADIENT, SCORES, EVALUATE, ENTROPY, MOMENTS, RESIDUALS, SUMS
 
 cdef enum Loss:                 # the `kind` of a loss in losses.py
     SOFTMAX, SQUARED_HINGE
@@ -36,7 +36,8 @@ cdef struct Job:
     double* mass                # GRADIENT: n_chunks x K
     double* total               # n_chunks: loss, or entropy
     double* correct             # EVALUATE: n_chunks
-    void* out                   # SCORES: n x K
+    void* out                   # SCORES, RESIDUALS: n x K
+    double* sums                # SUMS: n x K
     const double* shrink        # ENTROPY: K + 1 factors a_k
     const double* receive       # ENTROPY: K + 1 shares b_k
     double mix                  # ENTROPY: c
@@ -103,7 +104,13 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
     if job.mode == GRADIENT:
         job.total[chunk] += residuals(job, block, Z, chunk)
         block_gradient(job.X, block, Z, K, not first, <floating*> job.G + chunk * job.width)
-    elif job.mode == SCORES:
+    elif job.mode == SUMS:
+        for i in range(block.B):
+            for k in range(K):
+                job.sums[(start + i) * K + k] += Z[k * block.size + i]
+    elif job.mode == SCORES or job.mode == RESIDUALS:
+        if job.mode == RESIDUALS:
+            job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
         for i in range(block.B):
             for k in range(K):
                 out[(start - job.start + i) * K + k] = Z[k * block.size + i]
@@ -220,6 +227,39 @@ def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, const float
             for k in range(work.job.K):
                 mass[k] += work.job.mass[chunk * work.job.K + k]
     return work.sum(work.job.total)
+
+
+def residuals(Rows X, const int32_t[::1] y, const double[::1] s, const floating[::1] W, const floating[::1] bias,
+              floating[:, ::1] R, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads):
+    """The first half of `loss_gradient`: returns sum_i s_i loss_i, adds up sum_i s_i p_i in mass, and writes
+    the residuals r_i to R, (stop - start) x K; `column_sums` is the second."""
+    cdef _Pass work = _Pass()
+    cdef Py_ssize_t chunk, k
+    if start == stop:
+        return 0.0
+    work.prepare(RESIDUALS, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
+    work.job.y, work.job.s, work.job.out = &y[0], &s[0], &R[0, 0]
+    work.run(n_threads)
+    for chunk in range(work.job.n_chunks):
+        for k in range(work.job.K):
+            mass[k] += work.job.mass[chunk * work.job.K + k]
+    return work.sum(work.job.total)
+
+
+def column_sums(Rows columns, const floating[::1] R, const floating[::1] zeros, double[::1] G, Py_ssize_t start,
+                Py_ssize_t stop, int n_threads):
+    """Adds sum_i x_ij r_i to rows start to stop of G.
+
+    Parameters
+    ----------
+    columns : the columns of X, CSR, d x n        # IN
+    R, zeros : (n K,), (K,)                       # IN
+    G : (d K,)                                    # IN and OUT: added to
+    """
+    cdef _Pass work = _Pass()
+    work.prepare(SUMS, columns, &R[0], &zeros[0], zeros.shape[0], sizeof(floating), start, stop)
+    work.job.sums = &G[0]
+    work.run(n_threads)
 
 
 def decision(Rows X, const floating[::1] W, const floating[::1] bias, floating[:, ::1] out, Py_ssize_t start,

@@ -27,6 +27,10 @@ cdef extern from "simd.h" nogil:
         void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
         void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
         void pack_double(const double* x, Py_ssize_t stride, Py_ssize_t n, float* out) noexcept nogil
+        void sparse_scores(const void* x, int stored, const int32_t* columns, Py_ssize_t count, const float* W,
+                           Py_ssize_t K, const float* bias, float* z) noexcept nogil
+        void sparse_gradient(const void* x, int stored, const int32_t* columns, Py_ssize_t count, const float* r,
+                             Py_ssize_t K, float* G) noexcept nogil
 
     ctypedef struct SimdDouble "fastlr_simd_double":
         void scores(const double* const* rows, const double* W, Py_ssize_t ldw, const double* bias,
@@ -52,6 +56,10 @@ cdef extern from "simd.h" nogil:
         void pack_uint8(const uint8_t* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
         void pack_float(const float* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
         void pack_double(const double* x, Py_ssize_t stride, Py_ssize_t n, double* out) noexcept nogil
+        void sparse_scores(const void* x, int stored, const int32_t* columns, Py_ssize_t count, const double* W,
+                           Py_ssize_t K, const double* bias, double* z) noexcept nogil
+        void sparse_gradient(const void* x, int stored, const int32_t* columns, Py_ssize_t count, const double* r,
+                             Py_ssize_t K, double* G) noexcept nogil
 
     const Py_ssize_t PAD "FASTLR_PAD"
 
@@ -136,6 +144,22 @@ cdef inline void pack(const char* x, int stored, Py_ssize_t stride, Py_ssize_t n
             simd_double.pack_float(<const float*> x, stride, n, out)
         else:
             simd_double.pack_double(<const double*> x, stride, n, out)
+
+
+cdef inline void sparse_scores(const char* x, int stored, const int32_t* columns, Py_ssize_t count,
+                               const floating* W, Py_ssize_t K, const floating* bias, floating* z) noexcept nogil:
+    if floating is float:
+        simd_float.sparse_scores(x, stored, columns, count, W, K, bias, z)
+    else:
+        simd_double.sparse_scores(x, stored, columns, count, W, K, bias, z)
+
+
+cdef inline void sparse_gradient(const char* x, int stored, const int32_t* columns, Py_ssize_t count,
+                                 const floating* r, Py_ssize_t K, floating* G) noexcept nogil:
+    if floating is float:
+        simd_float.sparse_gradient(x, stored, columns, count, r, K, G)
+    else:
+        simd_double.sparse_gradient(x, stored, columns, count, r, K, G)
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:

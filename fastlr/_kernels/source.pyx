@@ -1,7 +1,7 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport PAD, accumulate, pack, padded, scores
+from .simd cimport PAD, accumulate, pack, padded, scores, sparse_gradient, sparse_scores
 
 
 cdef class Rows:
@@ -150,8 +150,6 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
                        const floating* shift, Py_ssize_t K, floating* Z) noexcept nogil:
     """Z = bias + W (x_i - shift) for every row of the block; shift may be NULL, and is for CSR."""
     cdef floating* z = <floating*> block.one_row
-    cdef const floating* w
-    cdef floating x
     cdef Py_ssize_t i, k
     cdef int64_t e
     if X.indptr == NULL:
@@ -164,13 +162,8 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
         scores(<const floating**> block.rows, W, X.ldw, bias, block.B, K, X.d, Z, block.size)
         return
     for i in range(block.B):
-        for k in range(K):
-            z[k] = bias[k]
-        for e in range(X.indptr[block.index[i]], X.indptr[block.index[i] + 1]):
-            x = (<const float*> X.base)[e] if X.stored == 1 else (<const double*> X.base)[e]
-            w = W + X.indices[e] * K
-            for k in range(K):
-                z[k] += x * w[k]
+        e = X.indptr[block.index[i]]
+        sparse_scores(X.base + e * X.size, X.stored, X.indices + e, X.indptr[block.index[i] + 1] - e, W, K, bias, z)
         for k in range(K):
             Z[k * block.size + i] = z[k]
 
@@ -179,8 +172,6 @@ cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ss
                          floating* G) noexcept nogil:
     """G = beta G + sum_i r_i x_i'; beta is 0 or 1."""
     cdef floating* r = <floating*> block.one_row
-    cdef floating* g
-    cdef floating x
     cdef Py_ssize_t i, k
     cdef int64_t e
     if X.indptr == NULL:
@@ -192,11 +183,8 @@ cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ss
     for i in range(block.B):
         for k in range(K):
             r[k] = R[k * block.size + i]
-        for e in range(X.indptr[block.index[i]], X.indptr[block.index[i] + 1]):
-            x = (<const float*> X.base)[e] if X.stored == 1 else (<const double*> X.base)[e]
-            g = G + X.indices[e] * K
-            for k in range(K):
-                g[k] += r[k] * x
+        e = X.indptr[block.index[i]]
+        sparse_gradient(X.base + e * X.size, X.stored, X.indices + e, X.indptr[block.index[i] + 1] - e, r, K, G)
 
 
 cdef void add_residuals(const Block* block, const floating* R, Py_ssize_t K, double* residuals) noexcept nogil:

@@ -37,8 +37,14 @@ INLINE vec load_first(const REAL *p, ptrdiff_t n) {
 }
 
 INLINE void store_first(REAL *p, vec v, ptrdiff_t n) {
+#if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+#elif VECTOR_BYTES == 64
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
     for (ptrdiff_t j = 0; j < LANES - 1; j++)
         if (j < n) p[j] = v[j];
+#endif
 }
 
 INLINE REAL sum_of(vec v) {
@@ -512,10 +518,12 @@ PACKER(pack_uint8, uint8_t)
 PACKER(pack_float, float)
 PACKER(pack_double, double)
 
+#include "sparse.h"
+
 const TABLE NAME(fastlr) = {
-    NAME(scores),     NAME(accumulate), NAME(softmax),    NAME(logistic),    NAME(squared_hinge),
-    NAME(entropy),    NAME(prox_step),  NAME(add_scaled), NAME(moments),     NAME(exp),
-    NAME(pack_uint8), NAME(pack_float), NAME(pack_double),
+    NAME(scores),     NAME(accumulate), NAME(softmax),       NAME(logistic),       NAME(squared_hinge),
+    NAME(entropy),    NAME(prox_step),  NAME(add_scaled),    NAME(moments),        NAME(exp),
+    NAME(pack_uint8), NAME(pack_float), NAME(pack_double),   NAME(sparse_scores),  NAME(sparse_gradient),
 };
 
 #undef vec

@@ -54,7 +54,13 @@
     /* out[j] = x[j*stride], converted; stride in elements. */                                      \
     void (*pack_uint8)(const uint8_t *x, ptrdiff_t stride, ptrdiff_t n, real *out);                 \
     void (*pack_float)(const float *x, ptrdiff_t stride, ptrdiff_t n, real *out);                   \
-    void (*pack_double)(const double *x, ptrdiff_t stride, ptrdiff_t n, real *out);
+    void (*pack_double)(const double *x, ptrdiff_t stride, ptrdiff_t n, real *out);                 \
+    /* A sparse row: z = bias + sum_e x_e W[columns[e]]; W is d x K, x float (stored 1) or double (2). */ \
+    void (*sparse_scores)(const void *x, int stored, const int32_t *columns, ptrdiff_t count,       \
+                          const real *W, ptrdiff_t K, const real *bias, real *z);                   \
+    /* G[columns[e]] += x_e r; G is d x K. */                                                       \
+    void (*sparse_gradient)(const void *x, int stored, const int32_t *columns, ptrdiff_t count,     \
+                            const real *r, ptrdiff_t K, real *G);
 
 typedef struct { FASTLR_TABLE(float) } fastlr_simd_float;
 typedef struct { FASTLR_TABLE(double) } fastlr_simd_double;

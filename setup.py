@@ -62,6 +62,7 @@ modules = [
     kernel("descent"),
     kernel("scores"),
     kernel("passes", depends=["fastlr/_kernels/team.h"]),
+    kernel("curvature", depends=["fastlr/_kernels/team.h"]),
 ]
 
 setup(

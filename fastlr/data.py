@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from fastlr._kernels import hessian, passes
+from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
@@ -176,6 +176,29 @@ class Data:
             part = passes.evaluate(self.rows, loss.y, loss.s, flat, b, start, stop, threads, loss.kind)
             value, correct = value + part[0], correct + part[1]
         return value, correct
+
+    def probabilities(self, W, b, order=None):
+        """Probabilities of the classes that have a score column, shape (K, m), in the type of W, for the
+        m rows that `order` names, or all."""
+        m = self.n if order is None else len(order)
+        P, flat = np.empty((len(b), m), dtype=W.dtype), self.flat(W)
+        for start, stop, threads in self._calls(len(b), m):
+            curvature.probabilities(self.rows, order, flat, b, P, start, stop, threads)
+        return P
+
+    def add_curvature_product(self, V, b, s, P, G, mass, order=None):
+        """G += sum_i t_i x_i' and mass += sum_i t_i, t_i = s_i (diag(p_i) - p_i p_i') (V x_i + b), P being
+        what `probabilities` gives for the same rows. G (K, d) is laid out as `weights`."""
+        flat, line = self.flat(V), self.flat(G)
+        if order is None and self.columns is not None:
+            T = np.empty((self.n, len(b)), dtype=V.dtype)
+            for start, stop, threads in self._calls(len(b)):
+                curvature.curved_scores(self.rows, s, P, flat, b, T, start, stop, threads)
+            mass += T.sum(axis=0, dtype=np.float64)
+            self._add_column_sums(T, line)
+            return
+        for start, stop, threads in self._calls(len(b), P.shape[1]):
+            curvature.product(self.rows, order, s, P, flat, b, line, mass, start, stop, threads)
 
     def dual_entropy(self, W, b, loss, shrink, receive, mix):
         """sum_i s_i H((1 - mix) e_y + mix q_i) for the q of `certificate.feasible_masses`."""

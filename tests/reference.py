@@ -93,6 +93,23 @@ def loss_gradient(X, y, s, W, b):
     return loss(Z, y, s), gradient(X, residuals(Z, y, s)), masses(Z, s)
 
 
+def probabilities(X, W, b):
+    """Of the classes that have a score column, (n, K)."""
+    return np.exp(log_probabilities(scores(X, W, b)))[:, -len(b) :]
+
+
+def curved_scores(X, s, W, b, V, v_b):
+    """t_i = A_i (V x_i + v_b), A_i = s_i (diag(p_i) - p_i p_i') the curvature in the scores at (W, b)."""
+    A = [np.diag(p) - np.outer(p, p) for p in probabilities(X, W, b)]
+    return s[:, None] * np.einsum("ikl,il->ik", np.array(A), scores(X, V, v_b))
+
+
+def curvature_product(X, s, W, b, V, v_b):
+    """The Hessian of the loss in (W, b) times (V, v_b)."""
+    T = curved_scores(X, s, W, b, V, v_b)
+    return gradient(X, T), T.sum(axis=0)
+
+
 def evaluate(X, y, s, W, b):
     Z = scores(X, W, b)
     return loss(Z, y, s), correct(Z, y, s)

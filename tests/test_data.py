@@ -81,6 +81,23 @@ def test_gradients_by_columns_where_rows_are_short(X):
 
 
 @every_storage
+def test_curvature_products(X, loss, storage):
+    data = Data(STORAGES[storage](X), n_threads=2)
+    (W, b), rng = model(data), np.random.default_rng(3)
+    V, v_b, s = data.weights(K, np.float64), rng.standard_normal(K), loss.s
+    V += rng.standard_normal((K, d))
+    for order in (None, rng.integers(0, n, 50)):
+        rows = np.arange(n) if order is None else order
+        P = data.probabilities(W, b, order)
+        G, mass = data.weights(K, np.float64), np.ones(K)
+        data.add_curvature_product(V, v_b, s, P, G, mass, order)
+        expected, expected_mass = reference.curvature_product(dense(data.X)[rows], s[rows], W, b, V, v_b)
+        scale = np.abs(s @ np.abs(dense(data.X))).max() + 1
+        np.testing.assert_allclose(G, expected, rtol=0, atol=1e-12 * scale)
+        np.testing.assert_allclose(mass, 1 + expected_mass, rtol=0, atol=1e-12 * scale)
+
+
+@every_storage
 def test_moments_under_weights(X, loss, storage):
     X[:, 3] = 2.0
     data = Data(STORAGES[storage](X))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastlr._kernels import lagged, passes, saga, sgd, simd, source
+from fastlr._kernels import curvature, lagged, passes, saga, sgd, simd, source
 
 from . import reference
 
@@ -218,6 +218,38 @@ def test_residuals_and_column_sums(values):
     assert np.all(np.abs(G.T - expected_G) <= p.sum_error * (p.s @ np.abs(p.X)))
 
 
+def curvature_case(p, n_threads=1):
+    """The point's probabilities and the product with a direction, for rows in any order, some twice."""
+    p.order = p.rng.permutation(np.repeat(np.arange(p.n), 2))[: p.n + 1]
+    p.V, p.v_b = p.W[:, ::-1].copy(), p.rng.standard_normal(p.K).astype(p.real)
+    P = np.full((p.K, len(p.order)), np.nan, p.real)
+    G, mass = np.zeros(p.K * p.d), np.zeros(p.K)
+    for start, stop in ((0, p.n // 3), (p.n // 3, len(p.order))):
+        rows = start, stop, n_threads
+        curvature.probabilities(p.rows, p.order, flat(p, p.W), p.b, P, *rows)
+        curvature.product(p.rows, p.order, p.s, P, flat(p, p.V), p.v_b, G, mass, *rows)
+    return P, G.reshape((p.K, p.d), order="F" if p.lagged else "C"), mass
+
+
+@every_case
+def test_curvature(values):
+    p = problem(values)
+    P, G, mass = curvature_case(p)
+    X, s = p.X[p.order], p.s[p.order]
+    np.testing.assert_allclose(P.T, reference.probabilities(X, *p.model), rtol=0, atol=p.sum_error)
+    direction = p.V.astype(np.float64), p.v_b.astype(np.float64)
+    expected, expected_mass = reference.curvature_product(X, s, *p.model, *direction)
+    # What the errors of p and of the direction's scores can do to t, and summation.
+    size = 3 * np.abs(reference.scores(X, *direction)).max() + 1
+    assert np.all(np.abs(G - expected) <= size * p.sum_error * (s @ np.abs(X)))
+    np.testing.assert_allclose(mass, expected_mass, rtol=0, atol=size * p.sum_error * s.sum())
+    T, P = np.full((p.n, p.K), np.nan, p.real), np.full((p.K, p.n), np.nan, p.real)
+    curvature.probabilities(p.rows, None, flat(p, p.W), p.b, P, 0, p.n, 1)
+    curvature.curved_scores(p.rows, p.s, P, flat(p, p.V), p.v_b, T, 0, p.n, 2)
+    expected = reference.curved_scores(p.X, p.s, *p.model, *direction)
+    np.testing.assert_allclose(T, expected, rtol=0, atol=size * p.sum_error * max(1, p.s.max()))
+
+
 @every_case
 def test_evaluate(values):
     p = problem(values)
@@ -276,6 +308,9 @@ def test_passes_over_parts_add_up(layout):
 )
 def test_passes_give_the_same_bits_for_any_number_of_threads(values):
     p = problem(values)
+    curved = [part.tobytes() for part in curvature_case(problem(values))]
+    for n_threads in (2, 3, 8):
+        assert [part.tobytes() for part in curvature_case(problem(values), n_threads)] == curved
     for kind in range(1 + (p.K == 1)):
         first = [np.asarray(part).tobytes() for part in loss_gradient(p, kind=kind)]
         for n_threads in (1, 2, 3, 8):

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fastlr.solvers.cg import cg
 from fastlr.solvers.lbfgs import lbfgs
 from fastlr.solvers.minimise import Result, minimise
 from fastlr.solvers.newton_cd import newton_cd
+from fastlr.solvers.newton_cg import newton_cg
 from fastlr.solvers.saga import saga
 
 __all__ = ["NAMES", "SOLVERS", "Result", "Solver", "choose", "minimise"]
@@ -34,17 +36,14 @@ SOLVERS = {
     for solver in (
         Solver("saga", saga),
         Solver("lbfgs", lbfgs, smooth_only=True),
+        Solver("cg", cg, smooth_only=True),
+        Solver("newton-cg", newton_cg, smooth_only=True, every_step=True),
         Solver("newton-cd", newton_cd, every_step=True),
     )
 }
 
 # scikit-learn's names for methods that are not here, and what comes nearest.
-ALIASES = {
-    "sag": "saga",
-    "liblinear": "newton-cd",
-    "newton-cg": "lbfgs",
-    "newton-cholesky": "lbfgs",
-}
+ALIASES = {"sag": "saga", "liblinear": "newton-cd", "newton-cholesky": "newton-cg"}
 
 NAMES = tuple(dict.fromkeys(("auto", *SOLVERS, *ALIASES)))
 

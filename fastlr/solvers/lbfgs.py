@@ -12,48 +12,10 @@ from collections import deque
 
 import numpy as np
 
+from fastlr.solvers.smooth import Objective
+
 _MEMORY = 10
 _DECREASE, _CURVATURE = 1e-4, 0.9  # the usual Wolfe constants (Nocedal and Wright, section 3.1)
-
-
-class _Objective:
-    """F and its gradient on v = (W, b)."""
-
-    def __init__(self, problem, dtype):
-        self.problem = problem
-        self.dtype = dtype
-        self.shape = (problem.loss.n_columns, problem.data.d)
-
-    def split(self, v):
-        n_columns, n_weights = self.shape[0], self.shape[0] * self.shape[1]
-        order = "F" if self.problem.data.is_sparse else "C"
-        W = v[:n_weights].reshape(self.shape, order=order)
-        return W, v[n_weights : n_weights + n_columns]
-
-    def join(self, W, b):
-        return np.concatenate([self.problem.data.flat(W), b]).astype(np.float64)
-
-    def __call__(self, v):
-        problem = self.problem
-        W, b = self.split(v)
-        loss, G, residual = problem.loss_gradient(W.astype(self.dtype), b.astype(self.dtype))
-        penalty = problem.penalty
-        residual = residual + penalty.intercept_curvature * b
-        if not problem.fit_intercept:
-            residual = np.zeros_like(residual)
-        gradient = self.join(G + penalty.smooth_gradient(W), residual)
-        return loss + penalty.value(W, b), gradient
-
-    def inverse_curvature(self):
-        """1 / diagonal of a bound on the Hessian, loss curvature times weighted column variance."""
-        problem = self.problem
-        mass = max(problem.loss.class_mass.sum(), np.finfo(float).tiny)
-        second_moment = problem.moments.variance + (problem.moments.mean - problem.shift) ** 2
-        curvature = problem.loss.curvature * mass * second_moment + problem.penalty.curvatures
-        curvature[curvature == 0] = 1.0
-        W = problem.data.weights(self.shape[0], np.float64) + 1 / curvature
-        curvature_b = problem.loss.curvature * mass + problem.penalty.intercept_curvature
-        return self.join(W, np.full(self.shape[0], 1 / curvature_b))
 
 
 def _direction(gradient, pairs, inverse_curvature):
@@ -95,8 +57,7 @@ def _wolfe_step(objective, v, value, gradient, p, noise):
 
 def lbfgs(problem, W, b, rng, dtype):
     """Yields (W, b) after each iteration; ends where no step descends, not even in float64."""
-    objective = _Objective(problem, dtype)
-    noise_level = 10 * np.finfo(dtype).eps
+    objective = Objective(problem, dtype)
     inverse_curvature = objective.inverse_curvature()
     v = objective.join(W, b)
     value, gradient = objective(v)
@@ -106,7 +67,7 @@ def lbfgs(problem, W, b, rng, dtype):
         p = _direction(gradient, pairs, inverse_curvature)
         found = None
         if gradient @ p < 0:
-            found = yield from _wolfe_step(objective, v, value, gradient, p, noise_level * abs(value))
+            found = yield from _wolfe_step(objective, v, value, gradient, p, objective.noise * abs(value))
         if found is not None:
             new, value, new_gradient = found
             s, t = new - v, new_gradient - gradient
@@ -117,7 +78,7 @@ def lbfgs(problem, W, b, rng, dtype):
             pairs.clear()
         elif objective.dtype != np.float64:
             # The arithmetic of float32 is exhausted: go on in float64.
-            objective.dtype, noise_level = np.dtype(np.float64), 10 * np.finfo(np.float64).eps
+            objective.dtype = np.dtype(np.float64)
             value, gradient = objective(v)
         else:
             return

@@ -101,7 +101,7 @@ class Data:
         """
         if not self.is_sparse or 4 * min(16, self.n // 256) * self.d <= self.X.nnz:
             return None
-        by_column = self.X.tocsc()
+        by_column = self._by_column
         indptr = by_column.indptr.astype(np.int64, copy=False)
         return Rows(by_column.data, indptr, by_column.indices.astype(np.int32, copy=False), self.n)
 
@@ -141,7 +141,7 @@ class Data:
             R = np.empty((self.n, len(b)), dtype=W.dtype)
             for start, stop, threads in self._calls(len(b)):
                 value += passes.residuals(
-                    self.rows, loss.y, loss.s, flat, b, R[start:stop], mass, start, stop, threads
+                    self.rows, loss.y, loss.s, flat, b, R[start:stop], mass, start, stop, threads, loss.kind
                 )
             self._add_column_sums(R, line)
             return value, G, mass
@@ -235,7 +235,7 @@ class Data:
         hessian.mirror(H)
         return H
 
-    def columns(self, features, shift):
+    def take_columns(self, features, shift):
         """Some columns of X as a CSC matrix; those of dense X less their shift."""
         if self.is_sparse:
             return self._by_column[:, features]

@@ -65,7 +65,7 @@ cdef double count_correct(const floating* Z, const Block* block, Py_ssize_t K) n
     return correct
 
 
-cdef double residuals(Job* job, Block* block, floating* Z, Py_ssize_t chunk) noexcept nogil:
+cdef double to_residuals(Job* job, Block* block, floating* Z, Py_ssize_t chunk) noexcept nogil:
     """Scores to residuals in place; returns the loss."""
     cdef double* mass = job.mass + chunk * job.K
     cdef floating* s = <floating*> block.s
@@ -102,7 +102,7 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
         return
     block_scores(job.X, block, <const floating*> job.W, <const floating*> job.bias, <const floating*> NULL, K, Z)
     if job.mode == GRADIENT:
-        job.total[chunk] += residuals(job, block, Z, chunk)
+        job.total[chunk] += to_residuals(job, block, Z, chunk)
         block_gradient(job.X, block, Z, K, not first, <floating*> job.G + chunk * job.width)
     elif job.mode == SUMS:
         for i in range(block.B):
@@ -110,13 +110,13 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
                 job.sums[(start + i) * K + k] += Z[k * block.size + i]
     elif job.mode == SCORES or job.mode == RESIDUALS:
         if job.mode == RESIDUALS:
-            job.total[chunk] += softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, job.mass + chunk * K)
+            job.total[chunk] += to_residuals(job, block, Z, chunk)
         for i in range(block.B):
             for k in range(K):
                 out[(start - job.start + i) * K + k] = Z[k * block.size + i]
     elif job.mode == EVALUATE:
         job.correct[chunk] += count_correct(Z, block, K)
-        job.total[chunk] += residuals(job, block, Z, chunk)
+        job.total[chunk] += to_residuals(job, block, Z, chunk)
     else:
         job.total[chunk] += simd_double.entropy(<double*> block.Z, block.size, block.y, <double*> block.s, block.B,
                                                 K, job.shrink, job.receive, job.mix)
@@ -230,7 +230,7 @@ def loss_gradient(Rows X, const int32_t[::1] y, const double[::1] s, const float
 
 
 def residuals(Rows X, const int32_t[::1] y, const double[::1] s, const floating[::1] W, const floating[::1] bias,
-              floating[:, ::1] R, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads):
+              floating[:, ::1] R, double[::1] mass, Py_ssize_t start, Py_ssize_t stop, int n_threads, int loss=0):
     """The first half of `loss_gradient`: returns sum_i s_i loss_i, adds up sum_i s_i p_i in mass, and writes
     the residuals r_i to R, (stop - start) x K; `column_sums` is the second."""
     cdef _Pass work = _Pass()
@@ -238,7 +238,7 @@ def residuals(Rows X, const int32_t[::1] y, const double[::1] s, const floating[
     if start == stop:
         return 0.0
     work.prepare(RESIDUALS, X, &W[0], &bias[0], bias.shape[0], sizeof(floating), start, stop)
-    work.job.y, work.job.s, work.job.out = &y[0], &s[0], &R[0, 0]
+    work.job.y, work.job.s, work.job.out, work.job.loss = &y[0], &s[0], &R[0, 0], <Loss> loss
     work.run(n_threads)
     for chunk in range(work.job.n_chunks):
         for k in range(work.job.K):

@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastlr import validate
-from fastlr.linear_model.logistic import _FLOAT32_TOL, LogisticRegression
-from fastlr.solvers import choose, minimise
+from fastlr.linear_model.logistic import LogisticRegression
+from fastlr.solvers import choose
 
 # What lasso_path spans by default, too; glmnet takes two decades or four.
 _DECADES = 3

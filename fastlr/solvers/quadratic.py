@@ -141,7 +141,7 @@ class Columns:
         self.features, at = np.unique(pairs.feature[pairs.feature >= 0], return_inverse=True)
         self.at = np.full(len(pairs.feature), -1, dtype=np.int32)
         self.at[pairs.feature >= 0] = at
-        self.X = problem.data.columns(self.features, problem.shift)
+        self.X = problem.data.take_columns(self.features, problem.shift)
         self.indptr, self.indices = self.X.indptr.astype(np.int64), self.X.indices.astype(np.int32)
 
     def minimiser(self, line, w, q, temper, damping, dtype):

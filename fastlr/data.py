@@ -241,7 +241,9 @@ class Data:
             return self._by_column[:, features]
         dense = self.X[:, features] - shift[features]
         n = np.arange(len(features) + 1) * self.n
-        return sp.csc_array((dense.ravel(order="F"), np.tile(np.arange(self.n), len(features)), n), shape=dense.shape)
+        return sp.csc_array(
+            (dense.ravel(order="F"), np.tile(np.arange(self.n), len(features)), n), shape=dense.shape
+        )
 
     @cached_property
     def _by_column(self):

@@ -99,17 +99,16 @@ class LinearProblem:
         return np.multiply.outer(common, self.centred_total) - own * self.label_sums
 
     @cached_property
+    def null_slopes(self):
+        """Gradient of the loss in b at that model, shape (K,): zero where the intercept is free."""
+        common, own = self.loss.constant_slopes(self.null_intercept)
+        mass = self.loss.class_mass
+        return common * mass.sum() - own * mass[-self.loss.n_columns :]
+
+    @cached_property
     def null_is_optimal(self):
         """Whether the penalty keeps every weight at zero."""
         return bool(np.all(np.abs(self.null_gradient) <= self.penalty.thresholds))
-
-    def scaled(self, factor):
-        """The problem with the loss multiplied: at C, from the one at C = 1. Reads no row of X."""
-        loss = Softmax(self.loss.y, factor * self.loss.s, self.loss.n_classes)
-        moments = replace(
-            self.moments, label_sums=factor * self.moments.label_sums, total=factor * self.moments.total
-        )
-        return replace(self, loss=loss, moments=moments)
 
     def rows(self, index):
         """The problem's loss on some rows alone; of use for `loss_gradient` only."""

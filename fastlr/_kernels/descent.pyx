@@ -35,13 +35,13 @@ def gram(const floating[:, ::1] H, double[::1] q, double[::1] w, const double[::
 
     Returns
     -------
-    sweeps, at_rest
+    at_rest : bool
     """
-    cdef Py_ssize_t a = w.shape[0], sweep = 0, c
+    cdef Py_ssize_t a = w.shape[0], sweep, c
     cdef double lowered, total = 0, new, h, step
     cdef bint whole = True, at_rest = False
     with nogil:
-        while sweep < max_sweeps and not at_rest:
+        for sweep in range(max_sweeps):
             lowered = 0
             for c in range(a):
                 h = H[c, c]
@@ -53,129 +53,132 @@ def gram(const floating[:, ::1] H, double[::1] q, double[::1] w, const double[::
                     lowered += h * step * step
                     w[c] = new
                     add_scaled(step, &H[c, 0], a, &q[0])
-            sweep += 1
             total += lowered
             at_rest = whole and lowered <= rest * total
+            if at_rest:
+                break
             whole = lowered <= rest * total
-    return sweep, at_rest
+    return bool(at_rest)
 
 
-cdef struct Columns:
-    const int64_t* indptr
-    const int32_t* indices
-    Py_ssize_t n
+cdef class ColumnModel:
+    """The model by its scores: H is never built. With u = root times the change of the scores since w0, and
+    m_i = <p_i, u_i>, the gradient of pair c = (k, j) is
 
-
-cdef double curvature_along(const Columns* X, const floating* values, Py_ssize_t j, const floating* root,
-                            const floating* p) noexcept nogil:
-    """sum_i x_ij^2 p_i (1 - p_i), or without p where it is NULL; x of the intercept (j = -1) is `root`."""
-    cdef double total = 0, x
-    cdef int64_t e
-    cdef Py_ssize_t i
-    if j < 0:
-        for i in range(X.n):
-            total += root[i] * root[i] * (p[i] * (1 - p[i]) if p != NULL else 1)
-    else:
-        for e in range(X.indptr[j], X.indptr[j + 1]):
-            x = values[e]
-            i = X.indices[e]
-            total += x * x * (p[i] * (1 - p[i]) if p != NULL else 1)
-    return total
-
-
-cdef double slope_along(const Columns* X, const floating* values, Py_ssize_t j, const floating* root,
-                        const floating* p, const double* z, const double* m) noexcept nogil:
-    """sum_i x_ij p_i (z_i - m_i), or sum_i x_ij z_i."""
-    cdef double total = 0
-    cdef int64_t e
-    cdef Py_ssize_t i
-    if j < 0:
-        for i in range(X.n):
-            total += root[i] * (p[i] * (z[i] - m[i]) if p != NULL else z[i])
-    elif p != NULL:
-        for e in range(X.indptr[j], X.indptr[j + 1]):
-            i = X.indices[e]
-            total += values[e] * p[i] * (z[i] - m[i])
-    else:
-        for e in range(X.indptr[j], X.indptr[j + 1]):
-            total += values[e] * z[X.indices[e]]
-    return total
-
-
-cdef void move_along(const Columns* X, const floating* values, Py_ssize_t j, const floating* root,
-                     const floating* p, double step, double* z, double* m) noexcept nogil:
-    """z += step x_j, m += step p x_j."""
-    cdef int64_t e
-    cdef Py_ssize_t i
-    cdef double change
-    if j < 0:
-        for i in range(X.n):
-            z[i] += step * root[i]
-            if p != NULL:
-                m[i] += step * root[i] * p[i]
-    else:
-        for e in range(X.indptr[j], X.indptr[j + 1]):
-            i = X.indices[e]
-            change = step * values[e]
-            z[i] += change
-            if p != NULL:
-                m[i] += change * p[i]
-
-
-def columns(const int64_t[::1] indptr, const int32_t[::1] indices, const floating[::1] values,
-            const floating[::1] root, const floating[:, ::1] P, const int32_t[::1] column,
-            const Py_ssize_t[::1] first, const double[::1] q, const double[::1] curvature, double[::1] w,
-            const double[::1] cut, double rest, Py_ssize_t max_sweeps):
-    """The model by its scores: H is never built. With u = the change of the scores times root, and m_i = <p_i, u_i>,
-    the gradient of pair (k, j) is q + sum_i x_ij p_ik (u_ik - m_i) + curvature (w - w0).
+        q_c + extra_c (w_c - w0_c) + sum_i x_ij p_ik (u_ik - m_i),      x times root, too.
 
     Parameters
     ----------
-    indptr, indices, values         # IN, CSC columns, times root
-    root : (n,)                     # IN, square roots of the rows' weights
-    P : (K, n)                      # IN, probabilities; no rows: one score column, weights in `root` alone
-    column : (a,)                   # IN, pairs sorted by class; -1 is the intercept
-    first : (K + 1,)                # IN
-    q, curvature, cut : (a,)        # IN, gradient at w0, and what a smooth penalty adds to H's diagonal
-    w : (a,)                        # IN and OUT
-
-    Returns
-    -------
-    sweeps, at_rest
+    indptr, indices, values     # CSC columns, times root
+    root : (n,)                 # square roots of the rows' weights
+    P : (K, n)                  # probabilities; no rows: one score column, weights in `root` alone
+    column : (a,)               # pairs sorted by score column; -1 is the intercept
+    first : (K + 1,)
+    q, extra, cut : (a,)        # gradient at w0, what is added to H's diagonal, L1 thresholds
+    w0 : (a,)
     """
-    cdef Py_ssize_t a = w.shape[0], K = first.shape[0] - 1, n = root.shape[0], sweep = 0, c, k
-    cdef double lowered, total = 0, new, step, slope
-    cdef bint whole = True, at_rest = False
-    cdef Columns X
-    cdef double[:, ::1] U = np.zeros((K, n))
-    cdef double[::1] M = np.zeros(n)
-    cdef double[::1] h = np.zeros(a)
-    cdef double[::1] start = np.array(w)
-    cdef const floating* x = &values[0] if values.shape[0] else NULL
-    cdef const floating* p
-    X.indptr, X.indices, X.n = &indptr[0], &indices[0] if indices.shape[0] else NULL, n
-    with nogil:
-        for k in range(K):
-            p = &P[k, 0] if P.shape[0] else NULL
+
+    cdef const int64_t[::1] indptr
+    cdef const int32_t[::1] indices, column
+    cdef const float[::1] values, root
+    cdef const float[:, ::1] P
+    cdef const Py_ssize_t[::1] first
+    cdef const double[::1] q, extra, cut, w0
+    cdef double[::1] h
+    cdef double[:, ::1] U
+    cdef double[::1] M
+    cdef Py_ssize_t K, n
+
+    def __init__(self, indptr, indices, values, root, P, column, first, q, extra, cut, w0):
+        cdef Py_ssize_t k, c
+        self.indptr, self.indices, self.values, self.root, self.P = indptr, indices, values, root, P
+        self.column, self.first, self.q, self.extra, self.cut = column, first, q, extra, cut
+        self.w0 = w0
+        self.K, self.n = len(first) - 1, len(root)
+        self.U, self.M, self.h = np.zeros((self.K, self.n)), np.zeros(self.n), np.array(extra)
+        for k in range(self.K):
             for c in range(first[k], first[k + 1]):
-                h[c] = curvature_along(&X, x, column[c], &root[0], p) + curvature[c]
-        while sweep < max_sweeps and not at_rest:
-            lowered = 0
-            for k in range(K):
-                p = &P[k, 0] if P.shape[0] else NULL
-                for c in range(first[k], first[k + 1]):
-                    if h[c] <= 0 or (not whole and w[c] == 0):
-                        continue
-                    slope = q[c] + curvature[c] * (w[c] - start[c])
-                    slope += slope_along(&X, x, column[c], &root[0], p, &U[k, 0], &M[0])
-                    new = minimiser(w[c], slope, h[c], cut[c])
-                    step = new - w[c]
-                    if step != 0:
-                        lowered += h[c] * step * step
-                        w[c] = new
-                        move_along(&X, x, column[c], &root[0], p, step, &U[k, 0], &M[0])
-            sweep += 1
+                self.h[c] += self.curvature_along(self.column[c], k)
+
+    cdef double curvature_along(self, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
+        """sum_i x_ij^2 p_i (1 - p_i), or without p."""
+        cdef double total = 0, x
+        cdef Py_ssize_t e, i
+        cdef bint plain = self.P.shape[0] == 0
+        for e in range(self.n if j < 0 else self.indptr[j + 1] - self.indptr[j]):
+            i = e if j < 0 else self.indices[self.indptr[j] + e]
+            x = self.root[i] if j < 0 else self.values[self.indptr[j] + e]
+            total += x * x if plain else x * x * self.P[k, i] * (1 - self.P[k, i])
+        return total
+
+    cdef double slope_along(self, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
+        """sum_i x_ij p_i (u_i - m_i), or sum_i x_ij u_i."""
+        cdef double total = 0
+        cdef int64_t e
+        cdef Py_ssize_t i
+        cdef const double* u = &self.U[k, 0]
+        cdef const double* m = &self.M[0]
+        cdef const float* p = &self.P[k, 0] if self.P.shape[0] else NULL
+        if j < 0:
+            for i in range(self.n):
+                total += self.root[i] * (p[i] * (u[i] - m[i]) if p != NULL else u[i])
+        elif p != NULL:
+            for e in range(self.indptr[j], self.indptr[j + 1]):
+                i = self.indices[e]
+                total += self.values[e] * p[i] * (u[i] - m[i])
+        else:
+            for e in range(self.indptr[j], self.indptr[j + 1]):
+                total += self.values[e] * u[self.indices[e]]
+        return total
+
+    cdef void move_along(self, Py_ssize_t j, Py_ssize_t k, double step) noexcept nogil:
+        """u += step x_j, m += step p x_j."""
+        cdef int64_t e
+        cdef Py_ssize_t i
+        cdef double change
+        cdef double* u = &self.U[k, 0]
+        cdef double* m = &self.M[0]
+        cdef const float* p = &self.P[k, 0] if self.P.shape[0] else NULL
+        if j < 0:
+            for i in range(self.n):
+                u[i] += step * self.root[i]
+                if p != NULL:
+                    m[i] += step * self.root[i] * p[i]
+        else:
+            for e in range(self.indptr[j], self.indptr[j + 1]):
+                i = self.indices[e]
+                change = step * self.values[e]
+                u[i] += change
+                if p != NULL:
+                    m[i] += change * p[i]
+
+    cdef double sweep(self, double[::1] w, bint whole) noexcept nogil:
+        """Visits all pairs, or those that are not zero; returns a measure of what that lowers the model by."""
+        cdef double lowered = 0, step, slope, new
+        cdef Py_ssize_t k, c
+        for k in range(self.K):
+            for c in range(self.first[k], self.first[k + 1]):
+                if self.h[c] <= 0 or (not whole and w[c] == 0):
+                    continue
+                slope = self.q[c] + self.extra[c] * (w[c] - self.w0[c]) + self.slope_along(self.column[c], k)
+                new = minimiser(w[c], slope, self.h[c], self.cut[c])
+                step = new - w[c]
+                if step != 0:
+                    lowered += self.h[c] * step * step
+                    w[c] = new
+                    self.move_along(self.column[c], k, step)
+        return lowered
+
+    def descend(self, double[::1] w, double rest, Py_ssize_t max_sweeps):
+        """Sweeps until the model is at rest; w (a,) starts at w0 and changes in place. Returns whether it is."""
+        cdef double lowered, total = 0
+        cdef Py_ssize_t sweep
+        cdef bint whole = True
+        for sweep in range(max_sweeps):
+            with nogil:
+                lowered = self.sweep(w, whole)
             total += lowered
-            at_rest = whole and lowered <= rest * total
+            if whole and lowered <= rest * total:
+                return True
             whole = lowered <= rest * total
-    return sweep, at_rest
+        return False

@@ -15,27 +15,41 @@ A dense problem of many rows starts from the solution of a sample of them.
 Shapes: n samples, d features, K score columns, a active pairs of column and feature.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastlr.certificate import Certificate, certify
 from fastlr.data import Data
-from fastlr.losses import Softmax
 from fastlr.solvers.minimise import minimise
 from fastlr.solvers.quadratic import Active, Columns, Gram, Scores
 
 _LEAST = 100  # pairs of a working set
 _GRAM_PAIRS = 4000  # a Hessian of 64 MB in float32
 _SAMPLE, _SAMPLE_ROWS = 8, 600  # one row in so many, and no fewer than so many rows
-_SAMPLE_TOL, _SAMPLE_STEPS = 1e-2, 20
-_INEXACT = 0.01  # of the first step's predicted decrease: rounds on one working set end below
-_EXACT = 1e-9  # of the objective: steps that promise less are taken unseen
-MODEL = None
-DLOW, DDEC = 1e-5, 3
-import os
-DLOW=float(os.environ.get("DLOW",1e-8))
-GROW = 1
+_SAMPLE_TOL, _SAMPLE_STEPS = 0.1, 20
+_INEXACT = 0.01  # rounds on one working set end below this part of the first one's promise
+_FORCING = 1e-3  # of the relative gap: the part of its decrease at which coordinate descent rests
+_UNSEEN = 1e-9  # of the objective: steps that promise less are below the noise of a search
+_FAILURES = 4  # rounds in a row that lower nothing
+
+
+@dataclass
+class _Trust:
+    """What the last steps say of the next model."""
+
+    temper: float = 1.0
+    damping: float = 1e-3
+    failures: int = 0  # rounds in a row that lowered nothing
+
+    def learn(self, t):
+        """From the length of a step."""
+        if t < 0.5:
+            self.temper = max(0.6 * self.temper, 0.1)
+            self.damping = min(self.damping * (100 if t < 0.05 else 10), 1.0)
+        elif t == 1:
+            self.temper = min(1.6 * self.temper, 1.0)
+            self.damping = max(self.damping / 3, 1e-8)
 
 
 def _violators(problem, at, room):
@@ -51,7 +65,8 @@ def _violators(problem, at, room):
 
 
 def _search(line, D, active, w, step, slope):
-    """The length t of a step: 1 where that lowers F well, else near the minimum along it. And the residuals."""
+    """The length t of a step, 1 where that lowers F well, else near the minimum along it; and the residuals
+    there."""
 
     def along(t):
         loss, R = line.at(line.Z + t * D)
@@ -65,64 +80,47 @@ def _search(line, D, active, w, step, slope):
     low, low_slope, high, high_slope, t = 0.0, slope, None, None, 1.0
     for _ in range(20):
         F, new_slope, R = along(t)
-        log('try',t,F-F0,slope,new_slope)
         enough = F - F0 <= 0.2 * t * slope
-        if (t == 1 and enough) or -slope <= _EXACT * abs(F0) or (enough and abs(new_slope) <= 0.3 * abs(slope)):
+        if (enough and (t == 1 or abs(new_slope) <= 0.3 * abs(slope))) or -slope <= _UNSEEN * abs(F0):
+            break
+        if new_slope <= 0 and high is None:
             break
         if new_slope > 0:
             high, high_slope = t, new_slope
         else:
             low, low_slope = t, new_slope
-        if high is None:
-            break
         t = low + (high - low) * np.clip(low_slope / (low_slope - high_slope), 0.1, 0.9)
     return t, R
-from fastlr.solvers.quadratic import log
 
 
-class _Model:
-    """What the last steps say of the next model."""
-
-    def __init__(self):
-        self.temper, self.damping = 1.0, 1e-3
-
-    def learn(self, t):
-        if t < 0.5:
-            self.temper = max(0.6 * self.temper, 0.1)
-            self.damping = min(self.damping * (100 if t < 0.05 else 10), 1.0)
-        elif t == 1:
-            self.temper = min(1.6 * self.temper, 1.0)
-            self.damping = max(self.damping / DDEC, DLOW)
-
-
-def _rounds(problem, at, dtype, trust):
-    """Newton steps on a working set; the new (W, b)."""
+def _rounds(problem, at, line, trust):
+    """Newton steps on a working set, on from a certified point; the new (W, b)."""
     support = at.W != 0
-    mask = support | _violators(problem, at, max(_LEAST, GROW*int(support.sum())))
+    mask = support | _violators(problem, at, max(_LEAST, np.count_nonzero(support)))
     active = Active.of(problem, mask)
     pairs = active.pairs
-    big = problem.data.is_sparse or len(pairs.feature) > _GRAM_PAIRS
-    model = (Columns if big else Gram)(problem, active)
-    line = Scores(problem, at.W, at.b, dtype)
+    by_scores = problem.data.is_sparse or len(pairs.feature) > _GRAM_PAIRS
+    model = (Columns if by_scores else Gram)(problem, active, np.float32)
+    rest = np.clip(_FORCING * at.gap / problem.null_objective, 1e-6, 1e-2) * 1e-2**trust.failures
     W, b = at.W.copy(order="K"), at.b.copy()
     gradient, first = pairs.take(at.G, at.G_b), None
-    for count in range(model.rounds):
+    for count in range(1, model.rounds + 1):
         w0 = pairs.take(W, b)
         q = gradient + active.curvature * w0
-        w = model.minimiser(line, w0, q, trust.temper, trust.damping, MODEL or dtype)
+        w = model.minimiser(line, w0, q, trust.temper, trust.damping, rest)
         step = w - w0
         slope = q @ step + np.sum(active.cut * (np.abs(w) - np.abs(w0)))
         dW, db = problem.data.weights(len(b), np.float64), np.zeros(len(b))
         pairs.put(step, dW, db)
         D = line.padded(model.scores(line, dW, db))
         t, R = _search(line, D, active, w0, step, slope)
-        log('step',t,slope)
         trust.learn(t)
         pairs.put(w if t == 1 else w0 + t * step, W, b)
         line.Z += t * D
         first = first or slope
-        if count + 1 == model.rounds or slope >= _INEXACT * first:
+        if count == model.rounds or slope >= _INEXACT * first:
             return W, b
+        yield None
         gradient = model.gradient(line, R)
 
 
@@ -135,31 +133,39 @@ def _sample(problem, rng):
         return None
     if len(np.unique(y[s > 0])) < loss.n_classes:
         return None
-    part = Softmax(y, s * (loss.s.sum() / s.sum()), loss.n_classes)
+    part = replace(loss, y=y, s=s * (loss.s.sum() / s.sum()))
     data = Data(problem.data.X[index], problem.data.n_threads)
     return replace(problem, data=data, loss=part, moments=data.moments(part))
 
 
-def _start(problem, W, b, rng, dtype):
+def _start(problem, rng, dtype):
     """The null model, or the solution of a sample, with its certificate."""
+    W, b = problem.start(np.float64)
     part = _sample(problem, rng)
     if part is None:
         F = problem.null_objective
-        W, b = problem.start(np.float64)
-        return Certificate(F, F, 1.0, W, b, problem.null_gradient, np.zeros(len(b)))
+        return Certificate(F, F, 1.0, W, b, problem.null_gradient, problem.null_slopes)
     result = minimise(
-        part, newton_cd(part, W, b, rng, dtype), W, b, tol=_SAMPLE_TOL, max_iter=_SAMPLE_STEPS, every_step=True
+        part,
+        newton_cd(part, W, b, rng, dtype),
+        W,
+        b,
+        tol=_SAMPLE_TOL,
+        max_iter=_SAMPLE_STEPS,
+        every_step=True,
     )
     return certify(problem, result.W, result.b)
 
 
 def newton_cd(problem, W, b, rng, dtype):
-    """Yields (W, b) after each working set."""
-    at = yield None
-    if at is None:
-        at = _start(problem, W, b, rng, dtype)
-    trust = _Model()
-    while True:
-        W, b = _rounds(problem, at, dtype, trust)
-        at = (yield W, b) or certify(problem, W, b)
-        log('cert',at.objective,at.gap/problem.null_objective)
+    """Yields (W, b) after each working set; ends where several in a row lower nothing."""
+    at = (yield None) or (certify(problem, W, b) if W.any() else _start(problem, rng, dtype))
+    trust, line = _Trust(), Scores(problem, at.W, at.b, dtype)
+    while trust.failures < _FAILURES:
+        W, b = yield from _rounds(problem, at, line, trust)
+        new = (yield W, b) or certify(problem, W, b)
+        trust.failures = 0 if new.objective < at.objective else trust.failures + 1
+        if trust.failures:
+            # What has added up in the scores may be in the way.
+            line = Scores(problem, new.W, new.b, np.float64)
+        at = new

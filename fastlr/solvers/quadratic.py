@@ -1,7 +1,7 @@
 """The quadratic model that a proximal Newton step minimises, in two forms: by its Hessian, or by its scores.
 
-On a active pairs of score column and feature, with the Hessian H of the loss at W and D what the penalty and
-the damping add to its diagonal,
+On a active pairs of score column and feature, with the Hessian H of the loss at W and a diagonal D from the
+penalty and the damping,
 
     minimise over w   q'(w - w0) + 1/2 (w - w0)'(H + D)(w - w0) + sum_c cut_c |w_c|.
 
@@ -16,11 +16,15 @@ from scipy.linalg import LinAlgError, solve
 from fastlr._kernels import descent, scores
 from fastlr.data import Pairs
 
+# Problems of fewer samples times pairs than this are modelled in float64: that is cheap, and they may be
+# the ill-conditioned ones.
+_SMALL = 1e6
+
 
 @dataclass(frozen=True)
 class Active:
     """The active pairs, and of each: its L1 threshold, the curvature of the L2 part, and a bound on that of
-    the loss."""
+    the loss; arrays of shape (a,)."""
 
     pairs: Pairs
     cut: np.ndarray
@@ -31,11 +35,19 @@ class Active:
     def of(cls, problem, mask):
         """The pairs where `mask` (K, d) is true, and the intercepts."""
         pairs, penalty = Pairs.of(mask, problem.fit_intercept), problem.penalty
-        feature, is_weight = np.maximum(pairs.feature, 0), pairs.feature >= 0
         square = problem.moments.variance + (problem.moments.mean - problem.shift) ** 2
-        bound = problem.loss.curvature * problem.loss.s.sum() * np.where(is_weight, square[feature], 1.0)
-        cut, curvature = penalty.thresholds[feature], penalty.curvatures[feature]
-        return cls(pairs, is_weight * cut, is_weight * curvature, bound)
+        bound = problem.loss.curvature * problem.loss.s.sum()
+
+        def values(of_features, of_intercepts):
+            # Feature -1, the intercept, is the last of the line.
+            return np.append(of_features, of_intercepts)[pairs.feature]
+
+        return cls(
+            pairs,
+            values(penalty.thresholds, penalty.intercept_threshold),
+            values(penalty.curvatures, penalty.intercept_curvature),
+            bound * values(square, 1.0),
+        )
 
     def penalty(self, w):
         return np.sum(self.cut * np.abs(w)) + np.sum(self.curvature * w * w) / 2
@@ -46,15 +58,15 @@ class Scores:
 
     def __init__(self, problem, W, b, dtype):
         loss, self.n = problem.loss, problem.data.n
-        self.problem, self.dtype = problem, dtype
+        self.problem, self.dtype, self.kind = problem, dtype, loss.kind
         room = -(-self.n // scores.PADDING) * scores.PADDING
         self.y, self.s = np.zeros(room, dtype=np.int32), np.zeros(room)
         self.y[: self.n], self.s[: self.n] = loss.y, loss.s
         self.Z = self.padded(self.of(W, b))
 
     def of(self, W, b):
-        """Scores of a model, (K, n); arithmetic in `dtype`. Their differences along a step count, and these
-        are exact enough."""
+        """Scores of a model, (K, n). Computed in `dtype` and added up in float64: only differences along
+        steps count, and these are exact enough."""
         data = self.problem.data
         V = data.weights(len(b), self.dtype) + W.astype(self.dtype)
         return data.scores(V, self.problem.bias(W, b).astype(self.dtype)).T
@@ -67,49 +79,49 @@ class Scores:
     def at(self, Z):
         """Loss and residuals."""
         R = Z.copy()
-        return scores.residuals(R, self.y, self.s, self.n), R
+        return scores.residuals(R, self.y, self.s, self.n, self.kind), R
 
     def curvatures(self, temper, dtype):
         """(s, P) as `Data.hessian` takes them, at `temper` times the scores."""
         P = temper * self.Z
-        scores.residuals(P, self.y, (self.s > 0).astype(np.float64), self.n)
+        scores.curvatures(P, self.y, self.s, self.n, self.kind)
         if len(P) > 1:
-            P[self.y, np.arange(len(self.y))] += 1
             return self.s.astype(dtype), P.astype(dtype)
-        p = P[0] + self.y
-        return (self.s * p * (1 - p)).astype(dtype), P[:0].astype(dtype)
+        return P[0].astype(dtype), np.empty((0, 0), dtype)
 
 
 class Gram:
     """H itself: n a^2 / 2 multiply-adds, then a^2 a sweep; for dense data."""
 
     rounds = 1  # each takes a Hessian; a look at all features is cheap beside that
-    rest, sweeps, polishes = 1e-5, 1000, 10
+    sweeps, polishes = 1000, 10
 
-    def __init__(self, problem, active):
+    def __init__(self, problem, active, dtype):
         self.problem, self.active = problem, active
+        small = problem.data.n * len(active.cut) < _SMALL
+        self.dtype = np.dtype(np.float64 if small else dtype)
 
-    def minimiser(self, line, w, q, temper, damping, dtype):
-        """The minimiser of the model of the loss at the scores of `line`."""
-        a, w = len(w), w.copy()
-        H = self.problem.data.hessian(*line.curvatures(temper, dtype), self.active.pairs, self.problem.shift)
-        H[np.arange(a), np.arange(a)] += (self.active.curvature + damping * self.active.bound).astype(dtype)
-        q = q.copy()
+    def minimiser(self, line, w0, q, temper, damping, rest):
+        """The minimiser of the model of the loss at `temper` times the scores of `line`."""
+        active, w, q = self.active, w0.copy(), q.copy()
+        H = self.problem.data.hessian(*line.curvatures(temper, self.dtype), active.pairs, self.problem.shift)
+        diagonal = np.arange(len(w))
+        H[diagonal, diagonal] += (active.curvature + damping * active.bound).astype(self.dtype)
         for _ in range(self.polishes):
-            sweeps, at_rest = descent.gram(H, q, w, self.active.cut, self.rest, self.sweeps)
-            log('gram',sweeps,at_rest,a,np.count_nonzero(w),temper,damping)
-            if at_rest or not _polish(H, q, w, self.active.cut):
+            at_rest = descent.gram(H, q, w, active.cut, rest, self.sweeps)
+            if at_rest or not _polish(H, q, w, active.cut):
                 break
         return w
 
     def scores(self, line, dW, db):
+        """Change of the scores along a step, (K, n)."""
         return line.of(dW, db)
 
 
 def _polish(H, q, w, cut):
     """Where coordinate descent crawls: goes to the minimum over the weights that are not zero, or to where the
-    first of them becomes zero, and so on; w and the gradient q change in place. Each step lowers the model, as
-    signs stay as they are along it (Lee, Battle, Raina and Ng 2006). Whether there was a step."""
+    first of them becomes zero; three times at most. w and the gradient q change in place. A step lowers the
+    model, as signs stay as they are along it (Lee, Battle, Raina and Ng 2006). Whether there was one."""
     for step in range(3):
         free = np.flatnonzero((w != 0) | (cut == 0))
         rows = H[free].astype(np.float64)
@@ -118,13 +130,13 @@ def _polish(H, q, w, cut):
         except LinAlgError:
             return step > 0
         old = w[free]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            reach = np.where((cut[free] > 0) & (old * move < 0), -old / move, np.inf)
+        crosses = (cut[free] > 0) & (old * move < 0)
+        reach = np.divide(-old, move, out=np.full(len(free), np.inf), where=crosses)
         t = min(1.0, reach.min(initial=np.inf))
         w[free] = np.where(reach <= t, 0.0, old + t * move)
         q += (w[free] - old) @ rows[:, : len(q)]
         if t == 1.0:
-            return True
+            break
     return True
 
 
@@ -133,31 +145,31 @@ class Columns:
     and for more pairs than H has room for."""
 
     rounds = 10
-    rest, sweeps = 1e-2, 60
+    sweeps = 60
+    least_rest = 1e-2  # a further round is worth more than more exact ones
 
-    def __init__(self, problem, active):
-        self.problem, self.active = problem, active
-        pairs = active.pairs
+    def __init__(self, problem, active, dtype):
+        self.active, pairs = active, active.pairs
         self.features, at = np.unique(pairs.feature[pairs.feature >= 0], return_inverse=True)
         self.at = np.full(len(pairs.feature), -1, dtype=np.int32)
         self.at[pairs.feature >= 0] = at
         self.X = problem.data.take_columns(self.features, problem.shift)
         self.indptr, self.indices = self.X.indptr.astype(np.int64), self.X.indices.astype(np.int32)
 
-    def minimiser(self, line, w, q, temper, damping, dtype):
-        """The minimiser of the model of the loss at the scores of `line`."""
-        active, w = self.active, w.copy()
-        s, P = line.curvatures(temper, dtype)
+    def minimiser(self, line, w0, q, temper, damping, rest):
+        """The minimiser of the model of the loss at `temper` times the scores of `line`."""
+        active, w = self.active, w0.copy()
+        s, P = line.curvatures(temper, np.float32)
         root = np.sqrt(s[: line.n])
-        values = self.X.data.astype(dtype) * root[self.indices]
-        out=descent.columns(
-            self.indptr, self.indices, values, root, P, self.at, active.pairs.first, q,
-            active.curvature + damping * active.bound, w, active.cut, self.rest, self.sweeps,
+        model = descent.ColumnModel(
+            self.indptr, self.indices, self.X.data.astype(np.float32) * root[self.indices], root, P, self.at,
+            active.pairs.first, q, active.curvature + damping * active.bound, active.cut, w0,
         )  # fmt: skip
-        log('cols',out,len(w),np.count_nonzero(w),temper,damping)
+        model.descend(w, max(rest, self.least_rest), self.sweeps)
         return w
 
     def scores(self, line, dW, db):
+        """Change of the scores along a step, (K, n)."""
         return (self.X @ dW[:, self.features].T + db).T
 
     def gradient(self, line, R):
@@ -165,7 +177,3 @@ class Columns:
         pairs, R = self.active.pairs, R[:, : line.n]
         G = self.X.T @ R.T
         return np.where(pairs.feature < 0, R.sum(axis=1)[pairs.column], G[self.at, pairs.column])
-VERB=False
-def log(*a):
-    import sys
-    if VERB: print("   ",*a,file=sys.stderr)

@@ -7,7 +7,6 @@ again. At rest is what a sweep lowers the model by no more than `rest` times wha
 
 import numpy as np
 
-from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t
 
 from .simd cimport add_scaled, floating
@@ -37,11 +36,11 @@ def gram(const floating[:, ::1] H, double[::1] q, double[::1] w, const double[::
     -------
     at_rest : bool
     """
-    cdef Py_ssize_t a = w.shape[0], sweep, c
+    cdef Py_ssize_t a = w.shape[0], c, _
     cdef double lowered, total = 0, new, h, step
     cdef bint whole = True, at_rest = False
     with nogil:
-        for sweep in range(max_sweeps):
+        for _ in range(max_sweeps):
             lowered = 0
             for c in range(a):
                 h = H[c, c]
@@ -172,9 +171,9 @@ cdef class ColumnModel:
     def descend(self, double[::1] w, double rest, Py_ssize_t max_sweeps):
         """Sweeps until the model is at rest; w (a,) starts at w0 and changes in place. Returns whether it is."""
         cdef double lowered, total = 0
-        cdef Py_ssize_t sweep
+        cdef Py_ssize_t _
         cdef bint whole = True
-        for sweep in range(max_sweeps):
+        for _ in range(max_sweeps):
             with nogil:
                 lowered = self.sweep(w, whole)
             total += lowered

@@ -1,4 +1,4 @@
-"""Proximal Newton with coordinate descent on a working set: min_W,b  sum_i s_i loss_i + l1 |W|_1 + l2/2 |W|^2.
+"""Proximal Newton with coordinate descent: min_W,b  sum_i s_i loss_i + l1 |W|_1 + l2/2 |W|^2.
 
 1. working set: the weights that are not zero and the strongest violators of the optimality conditions,
    at most twice as many in all (no fewer than 100);

@@ -1,7 +1,7 @@
 """Proximal Newton with coordinate descent: min_W,b  sum_i s_i loss_i + l1 |W|_1 + l2/2 |W|^2.
 
 1. working set: the weights that are not zero and the strongest violators of the optimality conditions,
-   at most twice as many in all (no fewer than 100);
+   half as many at most (but 100);
 2. quadratic model of the loss on them, exact over all classes: models of one class at a time need not
    converge where data are nearly separable or correlated;
 3. minimise it with the penalty by coordinate descent;
@@ -40,10 +40,12 @@ class _Trust:
 
     temper: float = 1.0
     damping: float = 1e-3
+    promise: float = 0.0  # of the last step: the decrease that its slope foretold
     failures: int = 0  # rounds in a row that lowered nothing
 
-    def learn(self, t):
-        """From the length of a step."""
+    def learn(self, t, slope):
+        """From the length of a step and its slope."""
+        self.promise = -slope
         if t < 0.5:
             self.temper = max(0.6 * self.temper, 0.1)
             self.damping = min(self.damping * (100 if t < 0.05 else 10), 1.0)
@@ -80,7 +82,7 @@ def _search(line, D, active, w, step, slope):
     low, low_slope, high, high_slope, t = 0.0, slope, None, None, 1.0
     for _ in range(20):
         F, new_slope, R = along(t)
-        enough = F - F0 <= 0.2 * t * slope
+        enough = F <= F0 + 0.2 * t * slope
         if (enough and (t == 1 or abs(new_slope) <= 0.3 * abs(slope))) or -slope <= _UNSEEN * abs(F0):
             break
         if new_slope <= 0 and high is None:
@@ -96,7 +98,9 @@ def _search(line, D, active, w, step, slope):
 def _rounds(problem, at, line, trust):
     """Newton steps on a working set, on from a certified point; the new (W, b)."""
     support = at.W != 0
-    mask = support | _violators(problem, at, max(_LEAST, np.count_nonzero(support)))
+    # Far from the optimum of the last working set, its violators say little: many would enter in vain.
+    share = 2 if trust.promise <= 0.1 * at.gap else 8
+    mask = support | _violators(problem, at, max(_LEAST, np.count_nonzero(support) // share))
     active = Active.of(problem, mask)
     pairs = active.pairs
     by_scores = problem.data.is_sparse or len(pairs.feature) > _GRAM_PAIRS
@@ -114,7 +118,7 @@ def _rounds(problem, at, line, trust):
         pairs.put(step, dW, db)
         D = line.padded(model.scores(line, dW, db))
         t, R = _search(line, D, active, w0, step, slope)
-        trust.learn(t)
+        trust.learn(t, slope)
         pairs.put(w if t == 1 else w0 + t * step, W, b)
         line.Z += t * D
         first = first or slope

@@ -127,7 +127,7 @@ def _stochastic(problem, W, b, rng, dtype):
 
 
 def newton_cg(problem, W, b, rng, dtype):
-    """Yields (W, b) after some epochs and each iteration; ends where no step descends, not even in float64."""
+    """Yields (W, b) after some epochs and each iteration; ends where no step descends, even in float64."""
     objective = Objective(problem, dtype)
     v, first = objective.join(W, b), None
     yield None

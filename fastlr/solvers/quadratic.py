@@ -119,9 +119,9 @@ class Gram:
 
 
 def _polish(H, q, w, cut):
-    """Where coordinate descent crawls: goes to the minimum over the weights that are not zero, or to where the
-    first of them becomes zero; three times at most. w and the gradient q change in place. A step lowers the
-    model, as signs stay as they are along it (Lee, Battle, Raina and Ng 2006). Whether there was one."""
+    """Where coordinate descent crawls: goes to the minimum over the weights that are not zero, or to where
+    the first of them becomes zero; three times at most. w and the gradient q change in place. A step lowers
+    the model, as signs stay as they are along it (Lee, Battle, Raina and Ng 2006). Whether there was one."""
     for step in range(3):
         free = np.flatnonzero((w != 0) | (cut == 0))
         rows = H[free].astype(np.float64)

@@ -485,7 +485,7 @@ def test_max_time(monkeypatch):
     X, y = toy()
     now = iter(np.arange(0.0, 1e6, 0.5))
     clock = SimpleNamespace(perf_counter=lambda: float(next(now)))
-    for module in ("fastlr.linear_model.logistic", "fastlr.solvers.minimise"):
+    for module in ("fastlr.linear_model.convex", "fastlr.solvers.minimise"):
         monkeypatch.setattr(sys.modules[module], "time", clock)
     clf = LogisticRegression("l1", solver="saga", tol=0, max_iter=10**9)
     with pytest.warns(ConvergenceWarning, match=r"max_time was up.*longer max_time"):

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import LogisticRegression, LogisticRegressionCV
-from fastlr.linear_model import logistic_cv
+from fastlr.linear_model import folds, logistic_cv
 
 from .test_path import toy
 
@@ -316,15 +316,17 @@ def test_number_of_threads_and_jobs_changes_no_bit(penalty):
     [(None, 4, 5, (4, 1)), (None, 8, 3, (3, 2)), (1, 4, 5, (1, 4)), (2, 4, 5, (2, 2)), (3, 1, 2, (2, 1))],
 )
 def test_jobs_share_the_threads(n_jobs, n_threads, n_tasks, expected):
-    assert LogisticRegressionCV(n_jobs=n_jobs, n_threads=n_threads)._workers(n_tasks) == expected
+    assert folds.workers(n_jobs, n_threads, n_tasks) == expected
 
 
 def test_folds_share_one_X(monkeypatch):
     """Every problem, in whatever thread, reads the user's own array."""
     X, y = toy()
-    seen, real = [], LogisticRegression._problem
+    seen, real = [], LogisticRegression._problems
     monkeypatch.setattr(
-        LogisticRegression, "_problem", lambda self, training: seen.append(training.X) or real(self, training)
+        LogisticRegression,
+        "_problems",
+        lambda self, part, *rest: seen.append(part.X) or real(self, part, *rest),
     )
     with joblib.parallel_config("loky"):
         LogisticRegressionCV(Cs=2, cv=3, n_jobs=2).fit(X, y)
@@ -335,26 +337,25 @@ def test_an_error_in_one_fold_ends_all():
     started, ended = threading.Event(), threading.Event()
     filters = list(warnings.filters)
 
-    def run(fails, report):
+    stop = threading.Event()
+
+    def run(fails):
         if fails:
             started.wait(60)
             raise RuntimeError("no score today")
         started.set()
-        try:
-            while True:
-                report(1, 2.0, 3.0)
-        finally:
-            ended.set()
+        assert stop.wait(60)
+        ended.set()
 
     with pytest.raises(RuntimeError, match="no score today"):
-        logistic_cv._parallel(run, [(False,), (True,)], n_jobs=2)
-    assert ended.wait(60)
+        folds.run_all(run, [(False,), (True,)], 2, stop)
+    assert ended.is_set()
     assert warnings.filters == filters
 
 
 def test_workers_know_the_configuration():
     with config_context(assume_finite=True):
-        found = logistic_cv._parallel(lambda report: get_config()["assume_finite"], [()] * 3, n_jobs=2)
+        found = folds.run_all(lambda: get_config()["assume_finite"], [()] * 3, 2, threading.Event())
     assert found == [True] * 3
 
 

@@ -47,7 +47,7 @@ def test_scaled_problem_is_the_problem_of_scaled_weights(storage, n_classes):
 
 def test_infinite_C_is_no_penalty():
     problem = make()
-    free = at(problem, np.inf)
+    (free,) = at([problem], np.inf)
     assert (free.penalty.l1, free.penalty.l2) == (0.0, 0.0)
     np.testing.assert_array_equal(free.loss.s, problem.loss.s)
 

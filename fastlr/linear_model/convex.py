@@ -1,8 +1,13 @@
-"""What certified fits share: the problem, its solution, and what an estimator tells of it."""
+"""What certified fits share: the problems, their solution, and what an estimator tells of it.
+
+Shapes: d features, K score columns. A model has one problem, or one for each of its score columns.
+"""
 
 import numbers
+import threading
+import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -10,32 +15,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
-from fastlr.data import Data
-from fastlr.linear_model.base import LinearClassifier, feature_units, thread_count
-from fastlr.losses import Softmax
-from fastlr.penalties import ElasticNet
-from fastlr.problem import LinearProblem
-from fastlr.solvers import NAMES, Result, choose, minimise
+from fastlr.linear_model.base import LinearScores
+from fastlr.solvers import Result, choose, minimise
 
 # The certificate of weights found in float32 arithmetic stops improving near 4e-6 of the null objective.
 _FLOAT32_TOL = 1e-5
 
-PENALTIES = ("auto", "l1", "l2", "elasticnet", None)
-
-# For each status of a Result: what happened, and what can be done about it.
-_ENDINGS = {
+# For each status of a Result: what happened, and what can be done about it. Of several, the last one counts.
+ENDINGS = {
     "converged": ("the gap is within tol", ""),
     "max_iter": (
         "max_iter={max_iter}",
         "Raise max_iter, loosen tol, or scale the features (scaling='standard').",
-    ),
-    "max_time": (
-        "max_time was up",
-        "Give fit a longer max_time, loosen tol, or fit again with warm_start=True to go on from here.",
-    ),
-    "interrupted": (
-        "interrupted by the user",
-        "Fit again with warm_start=True to go on from here.",
     ),
     "stalled": (
         "it could make no more progress",
@@ -45,132 +36,287 @@ _ENDINGS = {
         "it came to weights that are not finite",
         "Scale the features (scaling='standard'), lower C, or try another solver.",
     ),
+    "max_time": (
+        "max_time was up",
+        "Give fit a longer max_time, loosen tol, or fit again with warm_start=True to go on from here.",
+    ),
+    "interrupted": (
+        "interrupted by the user",
+        "Fit again with warm_start=True to go on from here.",
+    ),
 }
+CUT_SHORT = ("max_time", "interrupted")
 
 
-def centre(scaling, data, moments, fit_intercept):
-    """What to take from the features: their means, unless the model would change or X lose its zeros."""
-    if scaling == "standard" and not fit_intercept and data.is_sparse:
+def work_dtype(data, tol):
+    """The type of a solver's arithmetic: that of the data, as long as it can reach `tol`."""
+    return data.exact_dtype if tol >= _FLOAT32_TOL else np.dtype(np.float64)
+
+
+def stored_dtype(data):
+    """The type of coef_."""
+    return np.dtype(np.float32 if data.X.dtype == np.float32 else np.float64)
+
+
+def centre(scaling, data, moments, is_free):
+    """What to take from the features: their means, unless the model would change or X lose its zeros.
+
+    `is_free` tells of an intercept that is not penalised, which takes up any shift.
+    """
+    if scaling == "standard" and not is_free and data.is_sparse:
         raise ValueError(
-            "scaling='standard' centres the features, which sparse X without an intercept cannot hide; "
-            "use fit_intercept=True or a dense X."
+            "scaling='standard' centres the features, which sparse X can hide only in an intercept that is "
+            "not penalised; use fit_intercept=True (and penalize_intercept=False) or a dense X."
         )
-    if data.is_sparse or not (fit_intercept or scaling == "standard"):
+    if data.is_sparse or not (is_free or scaling == "standard"):
         return np.zeros(data.d)
     return moments.mean
 
 
 @dataclass(frozen=True)
-class Solution:
-    """A problem, what `minimise` found for it, and which solver found it why."""
+class Limits:
+    """When fits have to end, one or many: `max_time` seconds after `began`, or when a thread says `stop`."""
 
-    problem: LinearProblem
-    result: Result
+    max_time: float = np.inf
+    began: float = field(default_factory=lambda: time.perf_counter())
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def of(cls, max_time):
+        """From the parameter of that name: time runs from now on."""
+        return cls(np.inf if max_time is None else max_time)
+
+    @property
+    def reached(self):
+        """The status of what is not begun any more, or None."""
+        if self.stop.is_set():
+            return "interrupted"
+        return "max_time" if time.perf_counter() - self.began >= self.max_time else None
+
+    def share(self, parts):
+        """The limits of the first of so many parts that share what time is left."""
+        gone = time.perf_counter() - self.began
+        return replace(self, max_time=gone + (self.max_time - gone) / parts)
+
+
+def _watched(steps, stop):
+    """The iterates of a solver, until another thread says stop: to `minimise` that is an interrupt."""
+    told = None
+    while True:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        try:
+            iterate = steps.send(told)
+        except StopIteration:
+            return
+        told = yield iterate
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A model as estimators show it, what is known of it, and which solver found it why.
+
+    coef (K, d) and intercept (K,) act on raw X. Objective, gap and null objective are sums over the problems,
+    n_iter is the largest, history goes through the problems one by one.
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    objective: float
+    dual_gap: float
+    null_objective: float
+    converged: bool
+    status: str
+    n_iter: int
+    history: dict
     solver: str
     reason: str
 
+    @classmethod
+    def of(cls, problems, results, solver, reason):
+        """From the results of all problems of a model."""
+        stored = stored_dtype(problems[0].data)
+        models = [problem.unpack(r.W, r.b) for problem, r in zip(problems, results, strict=True)]
+        coef, intercept = (
+            np.concatenate(part).astype(stored, copy=False) for part in zip(*models, strict=True)
+        )
+        nulls = [float(problem.null_objective) for problem in problems]
+        return cls(
+            coef, intercept,
+            float(sum(result.objective for result in results)),
+            float(sum(result.dual_gap for result in results)),
+            sum(nulls),
+            all(bool(result.converged) for result in results),
+            worst(result.status for result in results),
+            max(int(result.n_iter) for result in results),
+            _history(results, nulls), solver, reason,
+        )  # fmt: skip
 
-class ConvexClassifier(LinearClassifier):
-    """A linear classifier that is the optimum of a convex problem, and knows how near it is.
 
-    Subclasses have the parameters `fit_intercept`, `class_weight`, `solver`, `tol`, `max_iter`, `scaling`,
-    `n_threads`, `random_state` and `verbose`; those with a single strength of the penalty also `penalty`,
-    `C`, `l1_ratio` and `warm_start`. A fit is
+def worst(statuses):
+    """Of several statuses, the one to tell the user of."""
+    return max(statuses, key=list(ENDINGS).index)
 
-        self._check_penalty()
-        self._check_parameters(max_time)
-        training = validate.training(self, X, y, sample_weight)
-        problem = self._problem(training, *self._strengths())
-        solution = self._solve(problem, start, max_time, began)
-        self._keep(training, solution)
+
+def _history(results, nulls):
+    """The histories of problems solved one after the other, as one: those not begun count with their null
+    model, whose gap is its objective."""
+    history = {"objective": [], "dual_gap": [], "time": []}
+    objective = gap = 0.0
+    for k, result in enumerate(results):
+        left = sum(nulls[k + 1 :])
+        history["objective"] += [objective + value + left for value in result.history["objective"]]
+        history["dual_gap"] += [gap + value + left for value in result.history["dual_gap"]]
+        history["time"] += result.history["time"]
+        objective, gap = objective + result.objective, gap + result.dual_gap
+    return history
+
+
+def _null_result(problem, limits):
+    """What is known without a pass over X when there is no time to begin: the null model. As the loss is
+    never negative, its objective is a bound on its gap."""
+    F, status = float(problem.null_objective), limits.reached
+    W, b = problem.as_stored(*problem.start(np.float64), stored_dtype(problem.data))
+    history = {"objective": [F], "dual_gap": [F], "time": [time.perf_counter() - limits.began]}
+    return Result(W, b, F, F, 1.0, F == 0, "converged" if F == 0 else status, 0, history)
+
+
+class ConvexClassifier(LinearScores):
+    """A linear classifier that is the optimum of a convex problem, or of one for each class, and knows how
+    near it is.
+
+    Subclasses have the parameters `fit_intercept`, `class_weight`, `tol`, `max_iter`, `scaling`, `n_threads`,
+    `random_state` and `verbose`, `solver` unless they have a `_choose` of their own, and those that inherit
+    `fit` also `warm_start`. They define
+
+        _strengths()                           factor of the losses, L1 and L2 strengths
+        _problems(training, factor, l1, l2)    a list of LinearProblem, one for all score columns or for each
     """
 
-    _loss = Softmax  # called with class numbers, weights and the number of classes
+    def fit(self, X, y, sample_weight=None, max_time=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), optional
+        max_time : float, optional
+            Seconds after which the fit ends with the best model so far and its certificate. They are
+            exceeded by the time of one certificate at most, where that is not yet known. Where each class
+            has a problem of its own, classes not yet begun have the model without features.
+
+        Returns
+        -------
+        self
+            After a KeyboardInterrupt, too, with the best model so far and a warning.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is not as described; the estimator is then left as it was.
+        """
+        limits = Limits.of(max_time)
+        self._check_parameters(max_time)
+        training = validate.training(self, X, y, sample_weight)
+        problems = self._problems(training, *self._strengths())
+        start = self._last_solution(problems, training.classes)
+        solution = self._solve(problems, limits, start)
+        self._set(training, solution)
+        if solution.status != "converged":
+            self._warn()
+        return self
 
     def _check_parameters(self, max_time=None):
         """Raises ValueError for a parameter that makes no sense."""
         number = validate.check_number
-        validate.check_choice("solver", self.solver, NAMES)
         validate.check_choice("scaling", self.scaling, validate.SCALINGS)
         number("tol", self.tol, low=0, what="a number that is not negative")
         number("max_iter", self.max_iter, numbers.Integral, 0, what="an integer that is not negative")
         if max_time is not None:
             number("max_time", max_time, low=0, low_open=True, what="None or a positive number of seconds")
 
-    def _check_penalty(self):
-        """Raises ValueError for a single penalty that makes no sense."""
-        validate.check_choice("penalty", self.penalty, PENALTIES)
-        validate.check_number("C", self.C, low=0, low_open=True, what="a positive number")
-        if self.l1_ratio is not None:
-            validate.check_number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
+    def _choose(self, problems):
+        """The solver of all problems of a model, and why that one."""
+        return choose(self.solver, problems[0], self.tol)
 
-    def _strengths(self):
-        """Factor of the losses, L1 and L2 strengths."""
-        if self.penalty is None or np.isinf(self.C):
-            return 1.0, 0.0, 0.0
-        l1_ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio or 0.0)
-        return float(self.C), float(l1_ratio), 1.0 - l1_ratio
-
-    def _problem(self, training, factor, l1, l2):
-        """The problem with `factor` times the losses and these strengths of the penalty."""
-        data = Data(training.X, thread_count(self.n_threads))
-        weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
-        loss = self._loss(training.y, factor * weight, len(training.classes))
-        # As of a StandardScaler, which knows no class weights.
-        plain = self._loss(training.y, training.weight, len(training.classes))
-        penalty = ElasticNet(l1, l2, feature_units(self.scaling, data, training.unit, plain))
-        moments = data.moments(loss)
-        shift = centre(self.scaling, data, moments, self.fit_intercept)
-        return LinearProblem(data, loss, penalty, moments, shift, bool(self.fit_intercept))
-
-    def _last_solution(self, problem, classes):
-        """(W, b) of the last fit, where `warm_start` asks for it and it fits, or None."""
-        W, b = problem.start(np.float64)
-        if not self.warm_start or getattr(self, "coef_", W[:0]).shape != W.shape:
+    def _last_solution(self, problems, classes):
+        """(coef, intercept) of the last fit, where `warm_start` asks for it and it fits, or None."""
+        shape = sum(problem.loss.n_columns for problem in problems), problems[0].data.d
+        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != shape:
             return None
-        if not np.array_equal(self.classes_, classes):
-            return None
-        coef = self.coef_.astype(np.float64)
-        return coef, (self.intercept_ + coef @ problem.shift if self.fit_intercept else b)
+        return (self.coef_, self.intercept_) if np.array_equal(self.classes_, classes) else None
 
-    def _solve(self, problem, start=None, max_time=None, began=None):
-        """Solves a problem from (W, b), or from the null model; see `minimise` for the times."""
-        solver, reason = choose(self.solver, problem, self.tol)
+    def _solve(self, problems, limits, start=None):
+        """Solves the problems one after the other, from the null model or from (coef, intercept).
+
+        Problems that a start is given for are begun even when a limit is reached, so that it is certified.
+        """
+        solver, reason = self._choose(problems)
         if self.verbose:
             print(f"[fastlr] {reason}", flush=True)
-        dtype = problem.data.exact_dtype if self.tol >= _FLOAT32_TOL else np.dtype(np.float64)
-        W, b = problem.start(dtype)
-        if start is not None:
-            W[:], b[:] = start
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        result = minimise(
-            problem, solver.steps(problem, W, b, rng, dtype), W, b, tol=self.tol, max_iter=self.max_iter,
-            max_time=max_time, began=began, every_step=solver.every_step, stored=_stored(problem),
-            report=_printer(problem) if self.verbose else None,
-        )  # fmt: skip
-        return Solution(problem, result, solver.name, reason)
+        seed = check_random_state(self.random_state).randint(2**31)
+        results, last = [], 0
+        for problem in problems:
+            first, last = last, last + problem.loss.n_columns
+            if results and start is None and limits.reached:
+                results.append(_null_result(problem, limits))
+                continue
+            part = None if start is None else [values[first:last] for values in start]
+            results.append(self._minimise(problem, solver, part, seed, limits))
+        return Solution.of(problems, results, solver.name, reason)
 
-    def _keep(self, training, solution):
-        """Sets the attributes of a fit; warns if it has not converged. To be called by `fit` itself."""
-        problem, result, stored = solution.problem, solution.result, _stored(solution.problem)
-        coef, intercept = problem.unpack(result.W, result.b)
-        self.coef_ = coef.astype(stored, copy=False)
-        self.intercept_ = intercept.astype(stored, copy=False)
-        self.classes_ = training.classes
-        self.objective_, self.dual_gap_ = float(result.objective), float(result.dual_gap)
-        self.null_objective_ = float(problem.null_objective)
-        self.converged_, self.status_ = bool(result.converged), result.status
-        self.n_iter_ = np.array([result.n_iter], dtype=np.int32)
-        self.history_ = result.history
-        self.solver_, self.solver_reason_ = solution.solver, solution.reason
-        for name, value in training.attributes.items():
-            setattr(self, name, value)
-        if result.status != "converged":
-            self._warn()
+    def _minimise(self, problem, solver, start, seed, limits):
+        """The result for one problem."""
+        dtype, max_iter = work_dtype(problem.data, self.tol), self.max_iter
+        W, b = problem.start(dtype)
+        one_class = problem.null_objective == 0
+        if one_class:  # all weight is in one class: the null model is as good as can be stored
+            max_iter = 0
+        elif start is not None:
+            W[:] = start[0]
+            if problem.fit_intercept:
+                b[:] = start[1] + problem.offset(start[0].astype(np.float64))
+        steps = solver.steps(problem, W, b, np.random.default_rng(seed), dtype)
+        result = minimise(
+            problem, _watched(steps, limits.stop), W, b, tol=self.tol, max_iter=max_iter,
+            max_time=limits.max_time, began=limits.began, every_step=solver.every_step,
+            stored=stored_dtype(problem.data), report=_printer(problem) if self.verbose else None,
+        )  # fmt: skip
+        if result.status == "interrupted":
+            limits.stop.set()
+        return replace(result, converged=True, status="converged") if one_class else result
+
+    def _n_iter(self, count):
+        """n_iter_ as this estimator shows it."""
+        return count
+
+    def _set(self, training, solution, **others):
+        """Sets the attributes of a fit, those of the `solution` unless there is none; no trace is left of an
+        earlier one."""
+        found = {**training.attributes, "classes_": training.classes}
+        if solution is not None:
+            found |= {
+                "coef_": solution.coef,
+                "intercept_": solution.intercept,
+                "objective_": solution.objective,
+                "dual_gap_": solution.dual_gap,
+                "null_objective_": solution.null_objective,
+                "converged_": solution.converged,
+                "status_": solution.status,
+                "n_iter_": self._n_iter(solution.n_iter),
+                "history_": solution.history,
+                "solver_": solution.solver,
+                "solver_reason_": solution.reason,
+            }
+        attributes = {name: value for name, value in vars(self).items() if not name.endswith("_")}
+        # At once, lest an interrupt leave half of a fit.
+        self.__dict__ = {**attributes, **found, **others}
 
     def _ending(self):
         """What ended the fit, and what can be done about it."""
-        what, advice = _ENDINGS[self.status_]
+        what, advice = ENDINGS[self.status_]
         return what.format(max_iter=self.max_iter), advice
 
     def _warn(self):
@@ -180,7 +326,7 @@ class ConvexClassifier(LinearClassifier):
             f"{self.dual_gap_:.3g}, {_relative(self.dual_gap_, self.null_objective_)} of the null objective "
             f"where tol={self.tol:g} was asked for. {advice}",
             ConvergenceWarning,
-            stacklevel=4,  # the line that calls fit, which calls _keep
+            stacklevel=3,  # the line that calls fit
         )
 
     def explain(self):
@@ -206,16 +352,16 @@ class ConvexClassifier(LinearClassifier):
         Objective ...: the optimum lies between ... and ...
         """
         check_is_fitted(self)
-        low, high = max(self.objective_ - self.dual_gap_, 0.0), self.objective_
         what, advice = self._ending()
         ending = "Converged" if self.status_ == "converged" else "Stopped"
         ending += f" after {np.sum(self.n_iter_)} iterations and {self.history_['time'][-1]:.3g} s"
         ending += "." if self.status_ == "converged" else f": {what}. {advice}"
-        lines = [
-            self.solver_reason_,
-            ending,
-            f"Objective {high:.10g}: the optimum lies between {low:.10g} and {high:.10g}.",
-        ]
+        return "\n".join([self.solver_reason_, ending, *self._explain_bounds()])
+
+    def _explain_bounds(self):
+        """Lines on where the optimum lies."""
+        low, high = max(self.objective_ - self.dual_gap_, 0.0), self.objective_
+        lines = [f"Objective {high:.10g}: the optimum lies between {low:.10g} and {high:.10g}."]
         if self.null_objective_ > 0:
             lines.append(
                 f"This gap of {self.dual_gap_:.3g} is {_relative(self.dual_gap_, self.null_objective_)} of "
@@ -228,12 +374,7 @@ class ConvexClassifier(LinearClassifier):
             lines.append(
                 f"{np.count_nonzero(self.coef_):,} of {self.coef_.size:,} coefficients are not zero."
             )
-        return "\n".join(lines)
-
-
-def _stored(problem):
-    """The type of coef_."""
-    return np.dtype(np.float32 if problem.data.X.dtype == np.float32 else np.float64)
+        return lines
 
 
 def _relative(gap, null_objective):

@@ -1,12 +1,20 @@
 """Penalised multinomial logistic regression with a certificate."""
 
-import time
+import numpy as np
 
 from fastlr import validate
-from fastlr.linear_model.convex import ConvexClassifier
+from fastlr.data import Data
+from fastlr.linear_model.base import LinearClassifier, feature_units, thread_count
+from fastlr.linear_model.convex import ConvexClassifier, centre
+from fastlr.losses import Softmax
+from fastlr.penalties import ElasticNet
+from fastlr.problem import LinearProblem
+from fastlr.solvers import NAMES
+
+PENALTIES = ("auto", "l1", "l2", "elasticnet", None)
 
 
-class LogisticRegression(ConvexClassifier):
+class LogisticRegression(ConvexClassifier, LinearClassifier):
     """Logistic regression, multinomial for three classes or more, with a certified optimum.
 
     Minimises C sum_i s_i loss_i + l1_ratio |W|_1 + (1 - l1_ratio)/2 |W|^2 over W and the intercept, which is
@@ -126,34 +134,33 @@ class LogisticRegression(ConvexClassifier):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None, max_time=None):
-        """Fits the model.
+    def _check_parameters(self, max_time=None):
+        super()._check_parameters(max_time)
+        validate.check_choice("solver", self.solver, NAMES)
+        validate.check_choice("penalty", self.penalty, PENALTIES)
+        validate.check_number("C", self.C, low=0, low_open=True, what="a positive number")
+        if self.l1_ratio is not None:
+            validate.check_number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
 
-        Parameters
-        ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
-        y : array of shape (n_samples,)
-        sample_weight : array of shape (n_samples,), optional
-        max_time : float, optional
-            Seconds after which the fit ends with the best model so far and its certificate. They are
-            exceeded by the time of one certificate at most, where that is not yet known.
+    def _strengths(self):
+        """Factor of the losses, L1 and L2 strengths."""
+        if self.penalty is None or np.isinf(self.C):
+            return 1.0, 0.0, 0.0
+        l1_ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio or 0.0)
+        return float(self.C), float(l1_ratio), 1.0 - l1_ratio
 
-        Returns
-        -------
-        self
-            After a KeyboardInterrupt, too, with the best model so far and a warning.
+    def _problems(self, training, factor, l1, l2):
+        """The one problem of all classes, with `factor` times the losses and these strengths."""
+        data, K = Data(training.X, thread_count(self.n_threads)), len(training.classes)
+        weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
+        loss = Softmax(training.y, factor * weight, K)
+        # As of a StandardScaler, which knows no class weights.
+        plain = Softmax(training.y, training.weight, K)
+        penalty = ElasticNet(l1, l2, feature_units(self.scaling, data, training.unit, plain))
+        moments = data.moments(loss)
+        shift = centre(self.scaling, data, moments, self.fit_intercept)
+        return [LinearProblem(data, loss, penalty, moments, shift, bool(self.fit_intercept))]
 
-        Raises
-        ------
-        ValueError
-            If a parameter or the data is not as described; the estimator is then left as it was.
-        """
-        began = time.perf_counter()
-        self._check_penalty()
-        self._check_parameters(max_time)
-        training = validate.training(self, X, y, sample_weight)
-        problem = self._problem(training, *self._strengths())
-        start = self._last_solution(problem, training.classes)
-        self._keep(training, self._solve(problem, start, max_time, began))
-        return self
+    def _n_iter(self, count):
+        # An array, as in scikit-learn.
+        return np.array([count], dtype=np.int32)

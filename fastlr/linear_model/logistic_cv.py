@@ -1,76 +1,21 @@
 """Logistic regression whose C and l1_ratio are chosen by cross-validation.
 
-A fold is a vector of weights over the rows of one X: zero for the rows held out. X is never copied for it.
-Shapes: n samples, d features, K score columns, F folds, L values of l1_ratio, m values of C.
+Shapes: K score columns, F folds, L values of l1_ratio, m values of C.
 """
 
 import copy
-import numbers
-import threading
-import warnings
-from dataclasses import dataclass, replace
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from sklearn import config_context, get_config
 from sklearn.metrics import get_scorer, log_loss
-from sklearn.model_selection import check_cv
 
 from fastlr import validate
-from fastlr.linear_model.base import LinearClassifier, thread_count
+from fastlr.linear_model.base import LinearClassifier
+from fastlr.linear_model.folds import GridClassifier
 from fastlr.linear_model.logistic import LogisticRegression
-from fastlr.linear_model.path import (
-    PENALTIES,
-    automatic_grid,
-    check_grid,
-    fit_path,
-    generator,
-    warn_unless_converged,
-    with_ratio,
-)
+from fastlr.linear_model.path import PENALTIES, automatic_grid, check_grid
 from fastlr.losses import Softmax
-from fastlr.solvers import choose
 
 RULES = ("best", "1se")
-_PARTS = ("coefs", "intercepts")
-_REFIT_ONLY = ("objective_", "dual_gap_", "converged_")
-
-
-class _Stopped(Exception):
-    """Ends the fits of other threads after an error or an interrupt in one."""
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """How often each row is in the training part and in the part held out, times its weight."""
-
-    training: np.ndarray
-    held: np.ndarray
-
-
-def _counts(rows, n):
-    """How often each of n rows occurs in an index array or a mask."""
-    rows = np.asarray(rows)
-    return np.bincount(np.flatnonzero(rows) if rows.dtype == bool else rows, minlength=n)
-
-
-def _split(cv, training):
-    """The folds of a splitter, as weights of the rows."""
-    n, labels = len(training.y), training.classes[training.y]
-    folds = []
-    with warnings.catch_warnings():
-        # That a class may be missing from a fold is provided for.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels):
-            fold = _Fold(*(training.weight * _counts(rows, n) for rows in (train, test)))
-            for name, weight in (("training", fold.training), ("held-out", fold.held)):
-                if not weight.any():
-                    raise ValueError(
-                        f"cv must leave {name} rows of positive weight in every fold; "
-                        f"fold {len(folds)} has none."
-                    )
-            folds.append(fold)
-    return folds
 
 
 def _accuracy(loss, correct, mass):
@@ -83,30 +28,6 @@ def _neg_log_loss(loss, correct, mass):
 
 # Scores that follow from one pass over X for each model, without predictions.
 _FUSED = {None: _accuracy, "accuracy": _accuracy, "neg_log_loss": _neg_log_loss}
-
-
-def _scores(scoring, model, data, path, training, held):
-    """Scores of the models of a path on the rows held out, shape (m,)."""
-    if scoring is None or (isinstance(scoring, str) and scoring in _FUSED):
-        loss = Softmax(training.y, held, len(path.classes))
-        scores = []
-        for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
-            W = data.weights(len(intercept), coef.dtype)
-            W[:] = coef
-            scores.append(_FUSED[scoring](*data.evaluate(W, intercept, loss), held.sum()))
-        return np.array(scores)
-    scorer, rows = get_scorer(scoring), np.flatnonzero(held)
-    X, labels = training.X[rows], path.classes[training.y[rows]]
-    return np.array([scorer(fitted, X, labels) for fitted in _fitted(model, path)])
-
-
-def _fitted(model, path):
-    """The models of a path as estimators, for scorers."""
-    for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
-        fitted = copy.copy(model)
-        fitted.coef_, fitted.intercept_, fitted.classes_ = coef, intercept, path.classes
-        fitted.n_features_in_ = coef.shape[1]
-        yield fitted
 
 
 def _highest(scores, Cs):
@@ -131,50 +52,7 @@ class _Choice:
         self.one_standard_error = l, int(good[np.argmin(Cs[good])]) if len(good) else c
 
 
-def _model_attributes(path, C, l1_ratio):
-    """Attributes of a fit on all rows, a path of one point."""
-    return {
-        "coef_": path.coefs[0],
-        "intercept_": path.intercepts[0],
-        "C_": float(C),
-        "l1_ratio_": float(l1_ratio),
-        "objective_": float(path.objectives[0]),
-        "dual_gap_": float(path.dual_gaps[0]),
-        "converged_": bool(path.converged[0]),
-    }
-
-
-def _averages(paths, scores, ratios, Cs):
-    """Attributes that average the best models of all folds."""
-    best = [_highest(fold_scores, Cs) for fold_scores in scores]
-    models = [(row[l].coefs[c], row[l].intercepts[c]) for row, (l, c) in zip(paths, best, strict=True)]
-    coef, intercept = (np.mean(parts, axis=0) for parts in zip(*models, strict=True))
-    C, l1_ratio = np.mean([(Cs[c], ratios[l]) for l, c in best], axis=0)
-    return {"coef_": coef, "intercept_": intercept, "C_": float(C), "l1_ratio_": float(l1_ratio)}
-
-
-def _parallel(run, tasks, n_jobs):
-    """[run(*task, report) for task in tasks] in threads; an error in one, or an interrupt, ends all."""
-    over, config = threading.Event(), get_config()
-
-    def report(*_):
-        if over.is_set():
-            raise _Stopped
-
-    def run_configured(*task):
-        # scikit-learn's own Parallel brings the filters of warnings along, too, and sets them for all
-        # threads: one that ends after an error would change them behind the user's back.
-        with config_context(**config):
-            return run(*task, report)
-
-    try:
-        # Threads even under a parallel_config that asks for processes: X is shared, not pickled.
-        return Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(run_configured)(*task) for task in tasks)
-    finally:
-        over.set()
-
-
-class LogisticRegressionCV(LinearClassifier):
+class LogisticRegressionCV(GridClassifier, LinearClassifier):
     """Logistic regression that chooses C and l1_ratio by cross-validation.
 
     Every fold is a path of fits, from the strongest penalty to the weakest, on one shared X; every fit has
@@ -205,7 +83,7 @@ class LogisticRegressionCV(LinearClassifier):
     n_jobs : int or None, default=None
         Fits that run at a time, in threads; None is as many as `n_threads` allows. -1 is all processors.
     verbose : int, default=0
-        1 prints a line for each fold, 2 for each fit.
+        1 prints a line for each fold, 2 for each fit, 3 for each check of a certificate.
     refit : bool, default=True
         Whether to fit all rows at the chosen `C_` and `l1_ratio_`. If not, the models that are best on
         each fold are averaged, and so are their parameters.
@@ -241,17 +119,21 @@ class LogisticRegressionCV(LinearClassifier):
         The optimum of each fit lies at most that far below its objective.
     n_iter_ : array of shape (F, L, m)
         Epochs or iterations of each fit, from the one before.
-    objective_, dual_gap_, converged_
+    objective_, dual_gap_, null_objective_, converged_, history_
         Of the fit on all rows, as of :class:`~fastlr.LogisticRegression`; with `refit` only.
-    solver_ : str
-        The solver of the chosen fit.
+    solver_, solver_reason_ : str
+        The solver of the chosen fit, and why that one.
+    status_ : str
+        What ended that fit, or without `refit` the worst of all; "max_time" or "interrupted" if that ended
+        any. Scores, weights and gaps of fits that were not begun are NaN, and so are the scores of those that
+        were cut short.
     n_features_in_ : int
     feature_names_in_ : array of shape (n_features,), where X has names
 
     Warns
     -----
     ConvergenceWarning
-        If fits reach `max_iter` first; once for all.
+        If something else ends fits first, such as `max_iter`, `max_time` or an interrupt; once for all.
 
     Notes
     -----
@@ -312,16 +194,11 @@ class LogisticRegressionCV(LinearClassifier):
         self.n_threads = n_threads
         self.random_state = random_state
 
-    def _check_parameters(self):
-        """The ratios and the grid; anything that cannot be used is refused."""
+    def _grid(self):
         validate.check_choice("penalty", self.penalty, PENALTIES)
         validate.check_choice("rule", self.rule, RULES)
         if self.rule == "1se" and not self.refit:
             raise ValueError("rule='1se' chooses one C for all folds and needs refit=True; found False.")
-        if self.n_jobs is not None and (
-            not isinstance(self.n_jobs, numbers.Integral) or isinstance(self.n_jobs, bool) or not self.n_jobs
-        ):
-            raise ValueError(f"n_jobs must be None or an integer other than 0; found {self.n_jobs!r}.")
         ratios = {"l1": (1.0,), "l2": (0.0,)}.get(self.penalty, self.l1_ratios)
         try:
             ratios = np.array((0.0,) if ratios is None else ratios, dtype=np.float64)
@@ -333,119 +210,77 @@ class LogisticRegressionCV(LinearClassifier):
             get_scorer(self.scoring)
         return ratios, check_grid(self.Cs)
 
-    def _model(self, n_threads):
-        """The estimator of a single fit, at C = 1."""
+    def _automatic_grid(self, n, problems, ratios):
+        return automatic_grid(n, problems[0], ratios)
+
+    def _model(self, **options):
         names = ("fit_intercept", "class_weight", "solver", "tol", "max_iter", "scaling")
-        options = {name: getattr(self, name) for name in names}
-        return LogisticRegression(n_threads=n_threads, verbose=max(0, int(self.verbose) - 1), **options)
+        options |= {name: getattr(self, name) for name in names}
+        return LogisticRegression(verbose=max(0, int(self.verbose) - 2), **options)
 
-    def _workers(self, n_tasks):
-        """Fits at a time, and threads of each."""
-        n_threads = thread_count(self.n_threads)
-        n_jobs = n_threads if self.n_jobs is None else effective_n_jobs(int(self.n_jobs))
-        n_jobs = min(n_jobs, n_tasks)
-        return n_jobs, max(1, n_threads // n_jobs)
+    def _score(self, model, data, solution, training, fold):
+        coef, intercept, K = solution.coef, solution.intercept, len(training.classes)
+        if self.scoring is None or (isinstance(self.scoring, str) and self.scoring in _FUSED):
+            W = data.weights(len(intercept), coef.dtype)
+            W[:] = coef
+            found = data.evaluate(W, intercept, Softmax(training.y, fold.held, K))
+            return _FUSED[self.scoring](*found, fold.held.sum())
+        fitted, rows = copy.copy(model), np.flatnonzero(fold.held)
+        fitted._set(training, solution)
+        return get_scorer(self.scoring)(fitted, training.X[rows], training.classes[training.y[rows]])
 
-    def fit(self, X, y, sample_weight=None):
-        """Chooses C and l1_ratio, and fits the model.
-
-        Parameters
-        ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-        y : array of shape (n_samples,)
-        sample_weight : array of shape (n_samples,), optional
-            Rows of weight zero count as absent, in training and in scores.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data is not as described; the estimator is then left as it was.
-        """
-        ratios, grid = self._check_parameters()
-        model = self._model(thread_count(self.n_threads))
-        model._check_parameters()
-        training = validate.training(self, X, y, sample_weight)
-        problem = model._problem(training)
-        for ratio in ratios:
-            choose(self.solver, with_ratio(problem, ratio).penalty)
-        if isinstance(grid, int):
-            grid = automatic_grid(grid, problem, ratios)
-        seed = generator(self.random_state).integers(2**31)
-
-        paths, scores = self._fit_folds(training, ratios, grid, seed)
-        choice = _Choice(scores, grid)
-        found = self._tables(paths, ratios, grid, scores, choice)
+    def _pick(self, search):
+        Cs, choice = search.Cs, _Choice(search.scores, search.Cs)
         l, c = choice.best if self.rule == "best" else choice.one_standard_error
-        converged = [path.converged for row in paths for path in row]
-        if self.refit:
-            start = (np.mean([getattr(row[l], part)[c] for row in paths], axis=0) for part in _PARTS)
-            chosen = with_ratio(problem, ratios[l])
-            rng = np.random.default_rng([seed, len(paths)])
-            last = fit_path(model, chosen, training, grid[[c]], rng=rng, start=tuple(start))
-            found |= _model_attributes(last, grid[c], ratios[l])
-            converged.append(last.converged)
-        else:
-            found |= _averages(paths, scores, ratios, grid)
-        found["solver_"] = choose(self.solver, with_ratio(problem, ratios[l]).penalty).name
-        self._set({**training.attributes, "classes_": training.classes, **found})
-        warn_unless_converged(np.concatenate(converged), self, stacklevel=2)
-        return self
-
-    def _fit_folds(self, training, ratios, Cs, seed):
-        """The paths, lists [fold][ratio], and their scores (F, L, m)."""
-        folds = _split(self.cv, training)
-        tasks = [(fold, ratio) for fold in range(len(folds)) for ratio in ratios]
-        n_jobs, n_threads = self._workers(len(tasks))
-        model = self._model(n_threads)
-
-        def run(number, ratio, report):
-            fold = folds[number]
-            part = replace(training, weight=fold.training)
-            problem = with_ratio(model._problem(part), ratio)
-            rng = np.random.default_rng([seed, number])
-            path = fit_path(model, problem, part, Cs, rng=rng, report=report)
-            scores = _scores(self.scoring, model, problem.data, path, training, fold.held)
-            if self.verbose:
-                print(
-                    f"[fastlr] fold {number + 1} of {len(folds)}, l1_ratio={ratio:g}: {len(Cs)} fits, "
-                    f"{path.n_iters.sum()} iterations, best score {scores.max():.6g}",
-                    flush=True,
-                )
-            return path, scores
-
-        done = _parallel(run, tasks, n_jobs)
-        L = len(ratios)
-        paths = [[path for path, _ in done[first : first + L]] for first in range(0, len(done), L)]
-        return paths, np.array([scores for _, scores in done]).reshape(len(folds), L, len(Cs))
-
-    def _tables(self, paths, ratios, Cs, scores, choice):
-        """The attributes that describe the folds."""
-        coefs, intercepts = (np.array([[getattr(path, p) for path in row] for row in paths]) for p in _PARTS)
+        coefs = search.table("coef", np.nan, search.shape)
         if self.fit_intercept or self.scaling == "standard":
+            intercepts = search.table("intercept", np.nan, search.shape[:1])
             coefs = np.concatenate([coefs, intercepts[..., None]], axis=-1)
-        return {
+        return (l, c), {
+            "C_": float(Cs[c]),
+            "l1_ratio_": float(search.ratios[l]),
             "Cs_": Cs,
-            "l1_ratios_": ratios,
+            "l1_ratios_": search.ratios,
             "C_best_": float(Cs[choice.best[1]]),
             "C_1se_": float(Cs[choice.one_standard_error[1]]),
-            "scores_": scores,
+            "scores_": search.scores,
             "mean_scores_": choice.mean,
             "standard_errors_": choice.error,
             "coefs_paths_": coefs,
-            "dual_gaps_": np.array([[path.dual_gaps for path in row] for row in paths]),
-            "n_iter_": np.array([[path.n_iters for path in row] for row in paths]),
+            "dual_gaps_": search.table("dual_gap", np.nan),
+            "n_iter_": search.table("n_iter", 0),
         }
 
-    def _set(self, attributes):
-        """Sets the attributes of a fit; those that it lacks must not tell of an earlier one."""
-        for name in _REFIT_ONLY:
-            vars(self).pop(name, None)
-        for name, value in attributes.items():
-            setattr(self, name, value)
+    def _without_refit(self, search):
+        """Averages of the models that are best on each fold, and of their parameters."""
+        models, places = [], []
+        for row, scores in zip(search.solutions, search.scores, strict=True):
+            made = np.zeros(scores.shape, dtype=bool)
+            for l, path in enumerate(row):
+                made[l, list(path)] = True
+            if made.any():
+                # A fit that was cut short is better than none.
+                l, c = _highest(np.where(made & np.isnan(scores), -np.finfo(float).max, scores), search.Cs)
+                models.append((row[l][c].coef, row[l][c].intercept))
+                places.append((search.Cs[c], search.ratios[l]))
+        coef, intercept = (np.mean(parts, axis=0) for parts in zip(*models, strict=True))
+        C, l1_ratio = np.mean(places, axis=0)
+        return {"coef_": coef, "intercept_": intercept, "C_": float(C), "l1_ratio_": float(l1_ratio)}
+
+    def _strengths(self):
+        if np.isinf(self.C_):
+            return 1.0, 0.0, 0.0
+        return self.C_, self.l1_ratio_, 1.0 - self.l1_ratio_
+
+    def _tell_choice(self):
+        F, L, m = self.scores_.shape
+        if not hasattr(self, "objective_"):
+            return f"C={self.C_:.4g} and l1_ratio={self.l1_ratio_:g} are means of what is best on each fold."
+        rule = "the best" if self.rule == "best" else "the smallest C within one standard error of the best"
+        return (
+            f"C={self.C_:.4g} at l1_ratio={self.l1_ratio_:g}: {rule} by the mean score over {F} folds, of "
+            f"{m} values of C and {L} of l1_ratio."
+        )
 
     def score(self, X, y, sample_weight=None):
         """Score of the model by `scoring`.

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from fastlr import validate
+from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, Limits, worst
 from fastlr.linear_model.logistic import LogisticRegression
-from fastlr.solvers import choose
 
 # What lasso_path spans by default, too; glmnet takes two decades or four.
 _DECADES = 3
@@ -37,6 +36,8 @@ class Path:
         Epochs or iterations that each model took, from the one before.
     converged : bool array of shape (m,)
         Whether the gap satisfies `tol`.
+    statuses : array of str, of shape (m,)
+        What ended each fit, as `status_` of LogisticRegression.
     classes : array of shape (n_classes,)
     """
 
@@ -47,7 +48,16 @@ class Path:
     dual_gaps: np.ndarray
     n_iters: np.ndarray
     converged: np.ndarray
+    statuses: np.ndarray
     classes: np.ndarray
+
+    @classmethod
+    def of(cls, Cs, solutions, classes):
+        """From the solutions by their places in Cs; the path has those places only."""
+        places = sorted(solutions)
+        names = "coef", "intercept", "objective", "dual_gap", "n_iter", "converged", "status"
+        parts = (np.array([getattr(solutions[i], name) for i in places]) for name in names)
+        return cls(Cs[places], *parts, classes)
 
     def __iter__(self):
         return iter((self.Cs, self.coefs, self.intercepts))
@@ -83,95 +93,86 @@ def automatic_grid(n, problem, l1_ratios):
     )  # fmt: skip
 
 
-def with_ratio(problem, l1_ratio):
-    """The problem under another mixture of penalties."""
-    return replace(problem, penalty=replace(problem.penalty, l1=float(l1_ratio), l2=1.0 - l1_ratio))
+def with_ratio(problems, l1_ratio):
+    """The problems under another mixture of penalties."""
+    penalty = replace(problems[0].penalty, l1=float(l1_ratio), l2=1.0 - l1_ratio)
+    return [replace(problem, penalty=penalty) for problem in problems]
 
 
-def at(problem, C):
-    """The problem posed at C = 1, at another C; infinite C is no penalty, as in LogisticRegression."""
+def at(problems, C):
+    """The problems posed at C = 1, at another C; infinite C is no penalty, as in LogisticRegression."""
     if np.isinf(C):
-        return replace(problem, penalty=replace(problem.penalty, l1=0.0, l2=0.0))
-    return problem.scaled(C)
+        free = replace(problems[0].penalty, l1=0.0, l2=0.0)
+        return [replace(problem, penalty=free) for problem in problems]
+    return [problem.scaled(C) for problem in problems]
 
 
-def generator(random_state):
-    """A new generator of random numbers from a parameter `random_state`."""
-    return np.random.default_rng(check_random_state(random_state).randint(2**31))
-
-
-def fit_path(model, problem, training, Cs, *, rng, start=None, report=None):
-    """Fits a problem, posed at C = 1, at every C, from small to large, each from where the last one ended.
+def fit_path(model, problems, Cs, limits, verbose=0):
+    """Fits problems, posed at C = 1, at every C, from small to large, each from where the last one ended.
 
     Parameters
     ----------
-    model : LogisticRegression
-        Its solver, tolerance and limits.
-    problem : LinearProblem
-    training : Training
+    model : ConvexClassifier
+    problems : list of LinearProblem
+        As of its `_problems`.
     Cs : array of shape (m,)
-    rng : Generator
-    start : (coef, intercept), optional
-        Where the first fit starts.
-    report : callable, optional
-        Called after each check with (n_iter, objective, gap).
+    limits : Limits
+        The fit that meets them is the last.
+    verbose : int
+        1 prints a line for each fit.
 
-    Returns
-    -------
-    Path
-        In the order of `Cs`.
+    Yields
+    ------
+    place : int
+        In `Cs`.
+    solution : Solution
     """
-    stored = np.dtype(np.float32 if training.X.dtype == np.float32 else np.float64)
-    dtype = problem.data.exact_dtype if model.tol >= _FLOAT32_TOL else np.dtype(np.float64)
-    W, b = problem.start(dtype)
-    if start is not None:
-        W[:] = start[0]
-        if problem.fit_intercept:
-            b[:] = start[1] + start[0] @ problem.shift
-    results = [None] * len(Cs)
-    for i in np.argsort(Cs, kind="stable"):
-        part = at(problem, Cs[i])
-        # Where all rows are of one class, as a fold's may be, the null model is as good as can be stored.
-        max_iter = model.max_iter if part.null_objective > 0 else 0
-        steps = choose(model.solver, part.penalty).steps(part, W, b, rng, dtype)
-        result = minimise(
-            part, steps, W, b, tol=model.tol, max_iter=max_iter, stored=stored, report=report
-        )  # fmt: skip
-        results[i] = replace(result, converged=result.converged or part.null_objective == 0)
-        W, b = problem.start(dtype)
-        W[:], b[:] = result.W, result.b
-        if model.verbose:
-            _tell(part, Cs[i], result)
-    models = [problem.unpack(result.W, result.b) for result in results]
-    return Path(
-        np.array(Cs, dtype=np.float64),
-        *(np.stack(parts).astype(stored, copy=False) for parts in zip(*models, strict=True)),
-        *(np.array([getattr(r, name) for r in results]) for name in ("objective", "dual_gap", "n_iter")),
-        np.array([result.converged for result in results]),
-        training.classes,
-    )
+    start = None
+    for place in np.argsort(Cs, kind="stable"):
+        solution = model._solve(at(problems, Cs[place]), limits, start)
+        if verbose >= 1:
+            _tell(Cs[place], solution)
+        yield int(place), solution
+        if solution.status in CUT_SHORT or limits.reached:
+            return
+        start = solution.coef, solution.intercept
 
 
-def _tell(problem, C, result):
-    relative = result.dual_gap / (problem.null_objective or 1.0)
+def _tell(C, solution):
+    relative = solution.dual_gap / (solution.null_objective or 1.0)
     print(
-        f"[fastlr] C={C:.4g}: {result.n_iter} iterations, objective {result.objective:.8g}, "
-        f"gap {result.dual_gap:.3g} ({relative:.2e} of the null objective)",
+        f"[fastlr] C={C:.4g}: {solution.n_iter} iterations, objective {solution.objective:.8g}, "
+        f"gap {solution.dual_gap:.3g} ({relative:.2e} of the null objective)",
         flush=True,
     )
 
 
-def warn_unless_converged(converged, model, stacklevel):
-    """One warning for all fits that met the limit of iterations."""
-    missed = int(np.size(converged) - np.count_nonzero(converged))
-    if missed:
-        warnings.warn(
-            f"{missed} of {np.size(converged)} fits did not reach tol={model.tol:g} within "
-            f"max_iter={model.max_iter} iterations; their duality gaps are true nevertheless. Raise "
-            f"max_iter, loosen tol, leave out the largest C, or scale the features (scaling='standard').",
-            ConvergenceWarning,
-            stacklevel=stacklevel + 1,
+def cut_short(solutions, total, limits):
+    """What has kept `total` fits from being made in full: "max_time", "interrupted" or None."""
+    statuses = [solution.status for solution in solutions if solution.status in CUT_SHORT]
+    if not statuses and len(solutions) == total:
+        return None
+    return worst([*statuses, limits.reached or "max_time"])
+
+
+def warn_unless_converged(solutions, total, ending, model, stacklevel):
+    """One warning for all fits that have ended early, and those that were not begun."""
+    sentences = []
+    done = [solution for solution in solutions if solution.status not in CUT_SHORT]
+    if ending:
+        sentences.append(
+            f"{len(done)} of {total} fits were done in full ({ENDINGS[ending][0]}); the others are left out "
+            f"or, where begun, as far from their optimum as their duality gaps say."
         )
+    missed = sum(not solution.converged for solution in done)
+    if missed:
+        sentences.append(
+            f"{missed} of {total} fits did not reach tol={model.tol:g} within max_iter={model.max_iter} "
+            f"iterations; their duality gaps are true nevertheless. Raise max_iter, loosen tol, leave out "
+            f"the largest C, or scale the features (scaling='standard')."
+        )
+    if sentences:
+        warnings.warn(" ".join(sentences), ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
 def logistic_path(
@@ -191,6 +192,7 @@ def logistic_path(
     n_threads=None,
     random_state=None,
     verbose=0,
+    max_time=None,
 ):
     """Fits logistic regressions along a grid of C, each with its certificate.
 
@@ -213,14 +215,17 @@ def logistic_path(
     solver, tol, max_iter, scaling, n_threads, random_state
         As of :class:`~fastlr.LogisticRegression`, for each fit.
     verbose : int, default=0
-        1 prints a line for each fit.
+        1 prints a line for each fit, 2 also for each check of a certificate.
+    max_time : float, optional
+        Seconds for the whole path. The fit under way ends with the best model so far and its certificate,
+        and those at larger C are left out.
 
     Returns
     -------
     path : Path
-        With the arrays Cs, coefs, intercepts, objectives, dual_gaps, n_iters, converged and classes, in
-        the order of `Cs` if that is a list, else from small to large C. Unpacks as
-        ``Cs, coefs, intercepts = path``.
+        With the arrays Cs, coefs, intercepts, objectives, dual_gaps, n_iters, converged, statuses and
+        classes, in the order of `Cs` if that is a list, else from small to large C. Unpacks as
+        ``Cs, coefs, intercepts = path``. After a KeyboardInterrupt it ends as for `max_time`.
 
     Raises
     ------
@@ -230,7 +235,8 @@ def logistic_path(
     Warns
     -----
     ConvergenceWarning
-        If fits reach `max_iter` first; once for the whole path.
+        If fits reach `max_iter` first, or `max_time` or an interrupt ends the path; once for the whole
+        path.
 
     Examples
     --------
@@ -245,19 +251,20 @@ def logistic_path(
     >>> bool(path.converged.all())
     True
     """
+    limits = Limits.of(max_time)
     model = LogisticRegression(
         penalty, l1_ratio=l1_ratio, fit_intercept=fit_intercept, class_weight=class_weight, solver=solver,
         tol=tol, max_iter=max_iter, scaling=scaling, n_threads=n_threads, random_state=random_state,
-        verbose=verbose,
+        verbose=max(0, verbose - 1),
     )  # fmt: skip
     validate.check_choice("penalty", penalty, PENALTIES)
-    model._check_parameters()
+    model._check_parameters(max_time)
     grid = check_grid(Cs)
     training = validate.training(model, X, y, sample_weight)
-    problem = model._problem(training)
-    choose(solver, problem.penalty)
+    problems = model._problems(training, *model._strengths())
     if isinstance(grid, int):
-        grid = automatic_grid(grid, problem, [problem.penalty.l1])
-    path = fit_path(model, problem, training, grid, rng=generator(random_state))
-    warn_unless_converged(path.converged, model, stacklevel=2)
-    return path
+        grid = automatic_grid(grid, problems[0], [problems[0].penalty.l1])
+    solutions = dict(fit_path(model, problems, grid, limits, verbose))
+    ending = cut_short(solutions.values(), len(grid), limits)
+    warn_unless_converged(solutions.values(), len(grid), ending, model, stacklevel=2)
+    return Path.of(grid, solutions, training.classes)

@@ -1,25 +1,18 @@
 """Cross-validation of LinearSVC over a grid of C.
 
-A fold is a row mask: its held-out rows have weight zero, which is to be absent, so that all folds read one X.
-A fold goes through the grid from the strongest penalty on, each fit starting from the last one's solution.
+Shapes: F folds, m values of C.
 """
 
-import numbers
-import warnings
-
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.stats import rankdata
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import check_cv
 
 from fastlr import validate
-from fastlr.data import Data
-from fastlr.linear_model.base import thread_count
-from fastlr.linear_model.svm import LinearSVC
+from fastlr.linear_model.folds import GridClassifier
+from fastlr.linear_model.path import check_grid
+from fastlr.linear_model.svm import PENALTIES, LinearSVC
 
 
-class LinearSVCCV(LinearSVC):
+class LinearSVCCV(GridClassifier):
     """LinearSVC with C chosen by cross-validation.
 
     Parameters
@@ -31,9 +24,14 @@ class LinearSVCCV(LinearSVC):
         An integer is the number of stratified folds.
     refit : bool, default=True
         Fit a model at the best C to all samples.
-    tol, fit_intercept, intercept_scaling, penalize_intercept, class_weight, max_iter, scaling, n_threads,
-    random_state, verbose
-        As in LinearSVC. Threads are shared out among the folds.
+    tol, fit_intercept, intercept_scaling, penalize_intercept, class_weight, max_iter, scaling, random_state
+        As in LinearSVC.
+    n_jobs : int or None, default=None
+        Folds that run at a time, in threads; None is as many as `n_threads` allows. -1 is all processors.
+    n_threads : int or None, default=None
+        Threads in all; None is all processors. Folds that run at a time share them.
+    verbose : int, default=0
+        1 prints a line for each fold, 2 for each value of C, 3 for each check of a certificate.
 
     Attributes
     ----------
@@ -48,15 +46,18 @@ class LinearSVCCV(LinearSVC):
         count by their weights.
     Cs_ : array of shape (n_Cs,)
         The grid, ascending.
-    coef_, intercept_, objective_, dual_gap_, converged_, n_iter_, history_, solver_
+    coef_, intercept_, objective_, dual_gap_, null_objective_, converged_, n_iter_, history_
         As in LinearSVC, with `refit`.
-    classes_, n_features_in_, feature_names_in_
+    solver_, solver_reason_, classes_, n_features_in_, feature_names_in_
         As in LinearSVC.
+    status_ : str
+        What ended the last fit, or without `refit` the worst of all; "max_time" or "interrupted" if that
+        ended any. Scores of fits that were not begun, or cut short, are NaN.
 
     Warns
     -----
     ConvergenceWarning
-        If fits of the cross-validation, or the last one, reach `max_iter` first.
+        If something else ends fits first, such as `max_iter`, `max_time` or an interrupt; once for all.
 
     Examples
     --------
@@ -70,8 +71,7 @@ class LinearSVCCV(LinearSVC):
     (2,)
     """
 
-    # What LinearSVC reads, and the grid does not ask for.
-    loss, dual, multi_class, C, warm_start = "squared_hinge", "auto", "ovr", 1.0, False
+    _no_score = (np.nan, np.nan)  # on rows held out, and on training rows
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class LinearSVCCV(LinearSVC):
         class_weight=None,
         max_iter=1000,
         scaling=None,
+        n_jobs=None,
         n_threads=None,
         random_state=None,
         verbose=0,
@@ -102,97 +103,60 @@ class LinearSVCCV(LinearSVC):
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.scaling = scaling
+        self.n_jobs = n_jobs
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
 
     def _grid(self):
-        """The values of C, ascending."""
-        if isinstance(self.Cs, numbers.Integral) and not isinstance(self.Cs, bool):
-            validate.check_number("Cs", self.Cs, low=1, what="at least 1, or an array of positive numbers")
-            return np.logspace(-4, 4, self.Cs)
-        Cs = np.unique(np.asarray(self.Cs, dtype=np.float64))
-        if not (np.ndim(self.Cs) == 1 and len(Cs) and np.all(Cs > 0) and np.all(np.isfinite(Cs))):
-            raise ValueError(f"Cs must be an integer or a 1-d array of positive numbers; found {self.Cs!r}.")
-        return Cs
+        validate.check_choice("penalty", self.penalty, PENALTIES)
+        grid = check_grid(self.Cs)
+        if not isinstance(grid, int):
+            if not np.all(np.isfinite(grid)):
+                raise ValueError(f"Cs must be an integer or a list of finite numbers; found {self.Cs!r}.")
+            grid = np.unique(grid)
+        return np.array([float(self.penalty == "l1")]), grid
 
-    def fit(self, X, y, sample_weight=None):
-        """Chooses C, and with `refit` fits the model at it.
+    def _automatic_grid(self, n, problems, ratios):
+        return np.logspace(-4, 4, n)
 
-        Parameters
-        ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-        y : array of shape (n_samples,)
-        sample_weight : array of shape (n_samples,), optional
+    def _model(self, **options):
+        names = (
+            "penalty", "tol", "fit_intercept", "intercept_scaling", "penalize_intercept", "class_weight",
+            "max_iter", "scaling",
+        )  # fmt: skip
+        options |= {name: getattr(self, name) for name in names}
+        return LinearSVC(verbose=max(0, int(self.verbose) - 2), **options)
 
-        Returns
-        -------
-        self
+    def _score(self, model, data, solution, training, fold):
+        scores = data.scores(solution.coef, solution.intercept)
+        right = self._class_numbers(scores) == training.y
+        return [right @ weight / weight.sum() for weight in (fold.held, fold.training)]
 
-        Raises
-        ------
-        ValueError
-            If a parameter or the data is not as described.
-        """
-        self._check_parameters()
-        Cs = self._grid()
-        training = validate.training(self, X, y, sample_weight)
-        folds = list(check_cv(self.cv, training.y, classifier=True).split(training.X, training.y))
-        n_threads = thread_count(self.n_threads)
-        n_jobs = min(n_threads, len(folds))
-        data = Data(training.X, n_threads // n_jobs)
-        parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
-            delayed(self._fold)(data, training, train, test, Cs) for train, test in folds
+    def _pick(self, search):
+        results = _results(search.Cs, search.scores[:, 0])
+        mean = results["mean_test_score"]
+        c = int(np.argmax(np.nan_to_num(mean, nan=-np.inf)))
+        return (0, c), {
+            "C_": float(search.Cs[c]),
+            "Cs_": search.Cs,
+            "best_index_": c,
+            "best_score_": float(mean[c]),
+            "cv_results_": results,
+        }
+
+    def _without_refit(self, search):
+        return {}
+
+    def _strengths(self):
+        return self.C_, float(self.penalty == "l1"), float(self.penalty == "l2")
+
+    def _tell_choice(self):
+        folds = sum(name.startswith("split") for name in self.cv_results_) // 2
+        return (
+            f"C={self.C_:.4g}: the best by the mean accuracy over {folds} folds, {self.best_score_:.6g}, of "
+            f"{len(self.Cs_)} values."
         )
-        scores = np.array([part[0] for part in parts])
-        left = sum(part[1] for part in parts)
-        if left:
-            warnings.warn(
-                f"{left} fits of the cross-validation stopped at max_iter={self.max_iter} before their gaps "
-                f"were closed to tol={self.tol:g}. Raise max_iter, loosen tol, or scale the features "
-                f"(scaling='standard').",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        self.Cs_, self.cv_results_ = Cs, _results(Cs, scores)
-        self.best_index_ = int(np.nanargmax(self.cv_results_["mean_test_score"]))
-        self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
-        self.C_ = float(Cs[self.best_index_])
-        self.classes_ = training.classes
-        for name, value in training.attributes.items():
-            setattr(self, name, value)
-        if self.refit:
-            data = Data(training.X, n_threads)
-            self._fit(self._problems(data, training, training.weight), training, self.C_)
-        return self
-
-    def _fold(self, data, training, train, test, Cs):
-        """Accuracies (n_Cs, 2) on test and train rows, and the number of problems left unsolved."""
-        weight = np.zeros(data.n)
-        weight[train] = training.weight[train]
-        problems = self._problems(data, training, weight)
-        rng = np.random.default_rng(0)
-        scores, left = np.empty((len(Cs), 2)), 0
-        models = [problem.scaled(Cs[0]).start(np.float64) for problem in problems]
-        for i, C in enumerate(Cs):
-            results = [
-                self._minimise(problem.scaled(C), *model, rng)
-                for problem, model in zip(problems, models, strict=True)
-            ]
-            left += sum(not result.converged for result in results)
-            models = [(result.W, result.b) for result in results]
-            parts = [problem.unpack(*model) for problem, model in zip(problems, models, strict=True)]
-            coef = np.vstack([coef for coef, _ in parts])
-            intercept = np.concatenate([b for _, b in parts]).astype(coef.dtype)
-            found = self._class_numbers(data.scores(coef, intercept))
-            right = found == training.y
-            scores[i] = [_share(right[rows], training.weight[rows]) for rows in (test, train)]
-        return scores, left
-
-
-def _share(right, weight):
-    """The share of what is right, by weight."""
-    return right @ weight / weight.sum() if weight.any() else np.nan
 
 
 def _results(Cs, scores):

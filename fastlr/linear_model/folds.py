@@ -1,0 +1,267 @@
+"""Cross-validation along grids of C: what LogisticRegressionCV and LinearSVCCV share.
+
+A fold is a vector of weights over the rows of one X: zero for the rows held out, which is to be absent. X is
+never copied for it, and folds are threads. Shapes: n samples, d features, K score columns, F folds, L values
+of l1_ratio, m values of C.
+"""
+
+import math
+import numbers
+import warnings
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn import config_context, get_config
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastlr import validate
+from fastlr.linear_model.base import thread_count
+from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
+from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How often each row is in the training part and in the part held out, times its weight."""
+
+    training: np.ndarray
+    held: np.ndarray
+
+
+def _counts(rows, n):
+    """How often each of n rows occurs in an index array or a mask."""
+    rows = np.asarray(rows)
+    return np.bincount(np.flatnonzero(rows) if rows.dtype == bool else rows, minlength=n)
+
+
+def split(cv, training):
+    """The folds of a splitter, as weights of the rows."""
+    n, labels = len(training.y), training.classes[training.y]
+    folds = []
+    with warnings.catch_warnings():
+        # That a class may be missing from a fold is provided for.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels):
+            fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)))
+            for name, weight in (("training", fold.training), ("held-out", fold.held)):
+                if not weight.any():
+                    raise ValueError(
+                        f"cv must leave {name} rows of positive weight in every fold; "
+                        f"fold {len(folds)} has none."
+                    )
+            folds.append(fold)
+    return folds
+
+
+def workers(n_jobs, n_threads, n_tasks):
+    """Tasks at a time, and threads of each."""
+    n_threads = thread_count(n_threads)
+    n_jobs = n_threads if n_jobs is None else effective_n_jobs(int(n_jobs))
+    n_jobs = min(n_jobs, n_tasks)
+    return n_jobs, max(1, n_threads // n_jobs)
+
+
+def run_all(run, tasks, n_jobs, stop):
+    """[run(*task) for task in tasks] in threads.
+
+    An error in one says `stop` to the others and is raised when they have ended. So does an interrupt, but
+    then what the tasks still return counts; a second one is raised.
+    """
+    config = get_config()
+
+    def run_configured(task):
+        # scikit-learn's own Parallel brings the filters of warnings along, too, and sets them for all
+        # threads: one that ends after an error would change them behind the user's back.
+        with config_context(**config):
+            return run(*task)
+
+    # Not joblib's threads, whose results are lost after an interrupt.
+    with ThreadPoolExecutor(n_jobs) as pool:
+        futures = [pool.submit(run_configured, task) for task in tasks]
+        try:
+            pending = futures
+            while pending and not any(f.done() and f.exception() for f in futures):
+                # Windows does not see an interrupt in a wait without a limit.
+                pending = wait(pending, 0.1, FIRST_EXCEPTION).not_done
+        except KeyboardInterrupt:
+            stop.set()
+        if any(f.done() and f.exception() for f in futures):
+            stop.set()
+    return [future.result() for future in futures]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the folds have come to: solutions[fold][ratio] by places in Cs, and scores, of which each is one
+    number or several, NaN for fits that have not been made in full. A coef has that shape (K, d)."""
+
+    ratios: np.ndarray
+    Cs: np.ndarray
+    shape: tuple
+    solutions: list
+    scores: np.ndarray  # (F, L, m) or (F, L, m, scores)
+
+    def table(self, name, missing, shape=()):
+        """An attribute of all solutions, which has that shape, as an array (F, L, m, *shape)."""
+        solutions = self.all_solutions
+        dtype = np.asarray(getattr(solutions[0], name) if solutions else missing).dtype
+        table = np.full((*self.scores.shape[:3], *shape), missing, dtype=dtype)
+        for f, row in enumerate(self.solutions):
+            for l, path in enumerate(row):
+                for c, solution in path.items():
+                    table[f, l, c] = getattr(solution, name)
+        return table
+
+    def mean_model(self, l, c):
+        """(coef, intercept), the means over the folds; None if they lack that place."""
+        found = [row[l].get(c) for row in self.solutions]
+        if any(solution is None for solution in found):
+            return None
+        return tuple(np.mean([getattr(s, name) for s in found], axis=0) for name in ("coef", "intercept"))
+
+    @property
+    def all_solutions(self):
+        return [solution for row in self.solutions for path in row for solution in path.values()]
+
+
+class GridClassifier(ConvexClassifier):
+    """A certified classifier whose C, and l1_ratio, is chosen by cross-validation.
+
+    Subclasses have the parameters `Cs`, `cv`, `refit`, `n_jobs`, `n_threads`, `tol`, `max_iter`,
+    `random_state` and `verbose`. They define
+
+        _model(**options)              the estimator of a single fit, at C = 1
+        _grid()                        l1_ratios (L,), and Cs (m,) or the length of an automatic grid
+        _automatic_grid(n, problems, ratios)   that grid
+        _score(model, data, solution, training, fold)    as many numbers as `_no_score` has
+        _pick(search)                  the place (l, c) that is chosen, and a dict of attributes
+        _without_refit(search)         further attributes where nothing is fitted to all rows
+        _tell_choice()                 the choice, in a sentence
+    """
+
+    _no_score = np.nan
+
+    def fit(self, X, y, sample_weight=None, max_time=None):
+        """Chooses from the grid, and with `refit` fits the model at the choice to all rows.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), optional
+            Rows of weight zero count as absent, in training and in scores.
+        max_time : float, optional
+            Seconds for all fits, shared out equally: a fold that has used up its part ends with the fit under
+            way. The choice is among the points of the grid that all folds have finished or, where there is
+            none, the strongest penalty. The last fit starts from the mean of the folds' models, and has its
+            certificate even when there is no time left; those are exceeded by about that of one certificate.
+
+        Returns
+        -------
+        self
+            After a KeyboardInterrupt, too, which ends the fits as if `max_time` were up, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is not as described; the estimator is then left as it was.
+        """
+        limits = Limits.of(max_time)
+        if self.n_jobs is not None and (
+            not isinstance(self.n_jobs, numbers.Integral) or isinstance(self.n_jobs, bool) or not self.n_jobs
+        ):
+            raise ValueError(f"n_jobs must be None or an integer other than 0; found {self.n_jobs!r}.")
+        ratios, grid = self._grid()
+        model = self._model(n_threads=thread_count(self.n_threads))
+        model._check_parameters(max_time)
+        training = validate.training(self, X, y, sample_weight)
+        problems = model._problems(training, 1.0, ratios[0], 1.0 - ratios[0])
+        for ratio in ratios:
+            model._choose(with_ratio(problems, ratio))  # refuses before folds are fitted
+        if isinstance(grid, int):
+            grid = self._automatic_grid(grid, problems, ratios)
+        seed = check_random_state(self.random_state).randint(2**30)
+
+        search = self._search(training, ratios, grid, seed, limits)
+        (l, c), found = self._pick(search)
+        chosen, solutions, last = at(with_ratio(problems, ratios[l]), grid[c]), search.all_solutions, None
+        total = search.scores.shape[0] * len(ratios) * len(grid)
+        if self.refit or not solutions:
+            model.random_state = seed + len(search.solutions)
+            last = model._solve(chosen, limits, search.mean_model(l, c))
+            solutions, total = [*solutions, last], total + 1
+        else:
+            found |= self._without_refit(search)
+            solver, reason = model._choose(chosen)
+            found |= {"solver_": solver.name, "solver_reason_": reason}
+        ending = cut_short(solutions, total, limits)
+        found["status_"] = ending or (last.status if last else worst(s.status for s in solutions))
+        self._set(training, last, **found)
+        warn_unless_converged(solutions, total, ending, self, stacklevel=2)
+        return self
+
+    def _search(self, training, ratios, Cs, seed, limits):
+        """Fits the folds."""
+        folds = split(self.cv, training)
+        tasks = [(task, fold, l) for task, (fold, l) in enumerate(np.ndindex(len(folds), len(ratios)))]
+        n_jobs, n_threads = workers(self.n_jobs, self.n_threads, len(tasks))
+
+        def run(task, number, l):
+            """The solutions of one path by place, and their scores."""
+            solutions, scores = {}, {}
+            if limits.reached:
+                return solutions, scores
+            rounds = math.ceil((len(tasks) - task) / n_jobs)
+            own = limits.share(rounds + bool(self.refit))
+            part = replace(training, weight=folds[number].training)
+            model = self._model(n_threads=n_threads, random_state=seed + number)
+            problems = model._problems(part, 1.0, ratios[l], 1.0 - ratios[l])
+            for c, solution in fit_path(model, problems, Cs, own, self.verbose - 1):
+                solutions[c] = solution
+                if solution.status not in CUT_SHORT:
+                    data = problems[0].data
+                    scores[c] = self._score(model, data, solution, training, folds[number])
+            if self.verbose:
+                print(
+                    f"[fastlr] fold {number + 1} of {len(folds)}, l1_ratio={ratios[l]:g}: "
+                    f"{len(solutions)} fits, {sum(s.n_iter for s in solutions.values())} iterations",
+                    flush=True,
+                )
+            return solutions, scores
+
+        done = run_all(run, tasks, n_jobs, limits.stop)
+        table = np.full((len(folds), len(ratios), len(Cs), *np.shape(self._no_score)), np.nan)
+        for (_, number, l), (_, scores) in zip(tasks, done, strict=True):
+            for c, value in scores.items():
+                table[number, l, c] = value
+        paths = [solutions for solutions, _ in done]
+        L = len(ratios)
+        shape = len(training.classes) if len(training.classes) > 2 else 1, training.X.shape[1]
+        return Search(ratios, Cs, shape, [paths[i : i + L] for i in range(0, len(paths), L)], table)
+
+    def explain(self):
+        """What was chosen, which solver ran and why, and how far the model can be from the optimum.
+
+        Returns
+        -------
+        text : str
+            A few lines.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        check_is_fitted(self)
+        lines = [self._tell_choice()]
+        if self.status_ in CUT_SHORT:
+            lines.append(f"Stopped early: {ENDINGS[self.status_][0]}. Only what all folds finished counts.")
+        lines.append(self.solver_reason_)
+        if hasattr(self, "objective_"):
+            lines += self._explain_bounds()
+        return "\n".join(lines)

@@ -58,6 +58,7 @@ modules = [
     kernel("sgd", depends=["fastlr/_kernels/team.h"]),
     kernel("saga", depends=["fastlr/_kernels/team.h"]),
     kernel("lagged"),
+    kernel("sdca"),
     kernel("hessian", depends=["fastlr/_kernels/team.h"]),
     kernel("descent"),
     kernel("scores"),

@@ -10,6 +10,7 @@ from fastlr.solvers.minimise import Result, minimise
 from fastlr.solvers.newton_cd import newton_cd
 from fastlr.solvers.newton_cg import newton_cg
 from fastlr.solvers.saga import saga
+from fastlr.solvers.sdca import sdca
 
 __all__ = ["NAMES", "SOLVERS", "Result", "Solver", "choose", "minimise"]
 
@@ -28,6 +29,7 @@ class Solver:
     name: str
     steps: Callable
     smooth_only: bool = False
+    needs_l2: bool = False
     every_step: bool = False
 
 
@@ -39,6 +41,7 @@ SOLVERS = {
         Solver("cg", cg, smooth_only=True),
         Solver("newton-cg", newton_cg, smooth_only=True, every_step=True),
         Solver("newton-cd", newton_cd, every_step=True),
+        Solver("sdca", sdca, smooth_only=True, needs_l2=True),
     )
 }
 
@@ -100,5 +103,10 @@ def choose(name, problem, tol):
         raise ValueError(
             f"solver={name!r} needs a smooth penalty, but the penalty has an L1 part; "
             f"use one of {others} or solver='auto'."
+        )
+    if solver.needs_l2 and problem.penalty.l2 == 0:
+        raise ValueError(
+            f"solver={name!r} needs an L2 penalty, but there is no penalty; "
+            f"use solver='lbfgs' or solver='auto', or a finite C."
         )
     return solver, f"{solver.name}: {describe(problem)}; asked for by solver={name!r}."

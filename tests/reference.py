@@ -80,6 +80,11 @@ def hinge_residuals(Z, y, s):
     return (-2 * s * t * lack)[:, None]
 
 
+def hinge_curvatures(Z, y, s):
+    """Second derivatives of the squared hinge, zero on the margin and beyond."""
+    return 2 * s * (hinge_lack(Z, y)[1] > 0)
+
+
 # ---- passes ------------------------------------------------------------------------------------
 
 
@@ -108,6 +113,18 @@ def curvature_product(X, s, W, b, V, v_b):
     """The Hessian of the loss in (W, b) times (V, v_b)."""
     T = curved_scores(X, s, W, b, V, v_b)
     return gradient(X, T), T.sum(axis=0)
+
+
+def hessian(X, s, P, column, feature, shift):
+    """The Hessian of the loss on pairs of score column and feature, -1 being the intercept; (a, a).
+
+    P (n, K) are the probabilities; without them s are the curvatures of one score column.
+    """
+    V = np.where(feature >= 0, X[:, feature] - shift[feature], 1.0)
+    if P is None:
+        return (s[:, None] * V).T @ V
+    same, PV = column[:, None] == column, P[:, column] * V
+    return same * ((s[:, None] * PV).T @ V) - (s[:, None] * PV).T @ PV
 
 
 def evaluate(X, y, s, W, b):
@@ -185,6 +202,29 @@ def catch_up_weight(w, a, cut, ratio, steps):
     for _ in range(steps):
         w = ratio * soft(w - a, cut)
     return w
+
+
+# ---- quadratic models ------------------------------------------------------------------------------
+
+
+def descend(H, q, w, cut, rest, max_sweeps):
+    """(w, gradient of the quadratic, whether it is at rest) after sweeps over all weights, and over those
+    that are not zero until these are at rest."""
+    w, q, total, whole = w.copy(), q.copy(), 0.0, True
+    for _ in range(max_sweeps):
+        lowered = 0.0
+        for c, h in enumerate(np.diag(H)):
+            if h > 0 and (whole or w[c] != 0):
+                step = soft(w[c] - q[c] / h, cut[c] / h) - w[c]
+                w[c] += step
+                q += step * H[c]
+                lowered += h * step**2
+        total += lowered
+        quiet = lowered <= rest * total
+        if whole and quiet:
+            return w, q, True
+        whole = quiet
+    return w, q, False
 
 
 # ---- objective ------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastlr._kernels import curvature, lagged, passes, saga, sgd, simd, source
+from fastlr._kernels import curvature, descent, hessian, lagged, passes, saga, scores, sgd, simd, source
 
 from . import reference
 
@@ -317,6 +317,217 @@ def test_passes_give_the_same_bits_for_any_number_of_threads(values):
             for _ in range(3):
                 again = loss_gradient(p, n_threads=n_threads, kind=kind)
                 assert [np.asarray(part).tobytes() for part in again] == first
+
+
+# ---- Hessians -------------------------------------------------------------------------------------
+
+
+def active_pairs(p, fit_intercept, a=60):
+    """About `a` weights, as column, feature and the columns' bounds."""
+    mask = p.rng.random((p.K, p.d)) < a / (p.K * p.d)
+    mask[:, 0] |= ~mask.any(axis=1)
+    column, feature = np.nonzero(np.hstack([np.full((p.K, 1), fit_intercept), mask]))
+    return column, feature.astype(np.int32) - 1, np.searchsorted(column, np.arange(p.K + 1))
+
+
+def hessian_case(p, fit_intercept, n_threads=1, a=60):
+    """The Hessian, summed over two calls, and that of the twin, with a bound on what rounding does to it."""
+    column, feature, first = active_pairs(p, fit_intercept, a)
+    order = p.rng.permutation(np.repeat(np.arange(p.n), 2))[: p.n + 1]
+    s, shift = p.s.astype(p.real), p.rng.uniform(-1, 1, p.d).astype(p.real)
+    P = np.full((p.K, p.n + 3), np.nan, p.real) if p.K > 1 else np.empty((0, 0), p.real)
+    if p.K > 1:
+        P[:, : p.n] = p.rng.dirichlet(np.full(p.K, 0.3), p.n).T
+    H = np.zeros((len(column), len(column) + 5), p.real)
+    at = np.where(feature >= 0, shift[feature], 0).astype(p.real)
+    for rows in ((0, p.n // 3), (p.n // 3, p.n // 3), (p.n // 3, len(order))):
+        hessian.active_hessian(p.rows, order, s, P, feature, first, at, H, *rows, n_threads)
+    X, s, probabilities = p.X[order], np.float64(s)[order], np.float64(P[:, : p.n]).T
+    expected = reference.hessian(
+        X, s, probabilities[order] if p.K > 1 else None, column, feature, np.float64(shift)
+    )
+    size = np.where(feature >= 0, np.abs(X)[:, feature] + np.abs(shift)[feature], 1.0)
+    return H, expected, (p.n + 32) * np.finfo(p.real).eps * ((s[:, None] * size).T @ size)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@every_case
+def test_active_hessian(values, fit_intercept):
+    if values["layout"] == "csr":
+        values = {**values, "layout": "C"}  # the Hessian is for dense rows
+    H, expected, error = hessian_case(problem(values), fit_intercept)
+    a = len(H)
+    upper = np.triu_indices(a)
+    assert np.all(np.abs(H[:, :a] - expected)[upper] <= error[upper])
+    assert not H[:, a:].any() and not np.tril(H[:, :a], -1).any()
+    hessian.mirror(H)
+    assert np.all(np.abs(H[:, :a] - expected) <= error) and not H[:, a:].any()
+
+
+@pytest.mark.parametrize("real", ["f4", "f8"])
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("a", [1, 2, 3, 7, 8, 15, 17, 20, 21, 33, 64, 65, 100])
+def test_active_hessian_of_any_size(a, K, real):
+    """Sizes around one vector and around one group of rows of H."""
+    p = problem(case(n=70, d=100, K=K, real=real).values[0])
+    H, expected, error = hessian_case(p, True, a=a)
+    hessian.mirror(H)
+    assert np.all(np.abs(H[:, : len(H)] - expected) <= error)
+
+
+@pytest.mark.parametrize("values", [case(n=3100), case(n=3100, stored="u1", real="f4"), case(n=3100, K=1)])
+def test_hessians_are_the_same_bits_for_any_number_of_threads(values):
+    first = hessian_case(problem(values), True)[0].tobytes()
+    for n_threads in (2, 3, 8):
+        assert hessian_case(problem(values), True, n_threads)[0].tobytes() == first
+
+
+def test_hessians_refuse_what_they_cannot_read():
+    p = problem(case(layout="csr").values[0])
+    one = np.zeros(1, np.int32), np.array([0, 1, 1, 1]), np.zeros(1), np.zeros((1, 1))
+    arguments = np.arange(p.n), p.s, np.ones((3, p.n)), *one
+    with pytest.raises(ValueError, match="dense"):
+        hessian.active_hessian(p.rows, *arguments, 0, p.n, 1)
+    rows = source.Rows(p.X)
+    with pytest.raises(ValueError, match="rows 5:151 are not within the 150 of the order"):
+        hessian.active_hessian(rows, *arguments, 5, 151, 1)
+
+
+# ---- coordinate descent ---------------------------------------------------------------------------
+
+
+def quadratic(a, real, seed=0, cut=0.3):
+    """A model of a weights, ill-conditioned, some thresholds zero and one weight without curvature."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((2 * a, a)) + rng.standard_normal((2 * a, 1))
+    H = np.full((a, a + 3), np.nan, real)  # what is beyond a is never read
+    H[:, :a] = A.T @ A / a
+    if a > 2:
+        H[2], H[:, 2] = 0, 0
+    w = rng.standard_normal(a) * (rng.random(a) < 0.5)
+    return H, 2 * rng.standard_normal(a), w, cut * rng.uniform(0.5, 2, a) * (rng.random(a) < 0.8)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+@pytest.mark.parametrize("a", [1, 2, 7, 8, 9, 16, 17, 33, 70])
+@pytest.mark.parametrize("sweeps", [0, 1, 2, 5])
+def test_descent_on_a_hessian(a, real, sweeps):
+    H, q, w, cut = quadratic(a, real)
+    expected = reference.descend(np.float64(H[:, :a]), q, w, cut, 0.0, sweeps)
+    found = w.copy(), q.copy()
+    at_rest = descent.gram(H, found[1], found[0], cut, 0.0, sweeps)
+    # Each step rounds as the twin's does, once or twice; few steps expand errors by little.
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-12)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-11)
+    assert at_rest == expected[2] or sweeps > 1  # an exact zero is a matter of rounding
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 1e3])
+@pytest.mark.parametrize("a", [1, 7, 33])
+def test_descent_comes_to_rest_at_the_minimum(a, cut):
+    """|q| <= cut, with equality and sign against w's where w != 0; q stays the gradient."""
+    H, q0, w0, cut = quadratic(a, np.float64, cut=cut)
+    q, w, moving = q0.copy(), w0.copy(), np.diag(H) > 0
+    assert descent.gram(H, q, w, cut, 1e-26, 100000)
+    np.testing.assert_allclose(q, q0 + H[:, :a] @ (w - w0), atol=1e-9)
+    np.testing.assert_array_equal(w[~moving], w0[~moving])
+    q, cut, w = q[moving], cut[moving], w[moving]
+    assert np.all(np.abs(q) <= cut + 1e-8)
+    np.testing.assert_allclose(q[w != 0], -(cut * np.sign(w))[w != 0], atol=1e-8)
+
+
+def column_model(K, fit_intercept, seed=0):
+    """A ColumnModel's arguments and its Hessian; probabilities are such that 1 - p is exact in float32."""
+    rng = np.random.default_rng(seed)
+    n, m, a = 50, 12, 15
+    root = np.sqrt(rng.uniform(0, 2, n)).astype(np.float32) * (rng.random(n) < 0.8).astype(np.float32)
+    X = sp.csc_matrix(rng.standard_normal((n, m)) * (rng.random((n, m)) < 0.4))
+    values = X.data.astype(np.float32) * root[X.indices]
+    P = np.empty((0, 0), np.float32)
+    if K > 1:
+        P = np.ascontiguousarray(rng.multinomial(64, np.full(K, 1 / K), n).T / 64, np.float32)
+    mask = rng.random((K, m)) < a / (K * m)
+    column, feature = np.nonzero(np.hstack([np.full((K, 1), fit_intercept), mask]))
+    feature, first = feature.astype(np.int32) - 1, np.searchsorted(column, np.arange(K + 1))
+    a = len(column)
+    dense = np.float64(sp.csc_matrix((values, X.indices, X.indptr), shape=X.shape).toarray())
+    # Rows are times the root already, and so is the constant feature.
+    H = reference.hessian(
+        np.column_stack([dense, np.float64(root)]), np.ones(n), np.float64(P.T) if K > 1 else None,
+        column, np.where(feature < 0, m, feature), np.zeros(m + 1),
+    )  # fmt: skip
+    extra, q = rng.uniform(0.2, 0.5, a), 5 * rng.standard_normal(a)
+    cut, w0 = rng.uniform(0, 2, a) * (feature >= 0), rng.standard_normal(a) * (rng.random(a) < 0.5)
+    pointers = X.indptr.astype(np.int64), X.indices.astype(np.int32)
+    model = descent.ColumnModel(*pointers, values, root, P, feature, first, q, extra, cut, w0)
+    return model, H + np.diag(extra), q, cut, w0
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("K", [1, 2, 3, 5])
+@pytest.mark.parametrize("sweeps", [0, 1, 2, 10, 3000])
+def test_descent_by_scores_is_descent_on_the_hessian(K, fit_intercept, sweeps):
+    model, H, q, cut, w0 = column_model(K, fit_intercept)
+    rest, by_scores, by_hessian = 1e-12, w0.copy(), w0.copy()
+    found = model.descend(by_scores, rest, sweeps)
+    assert found == descent.gram(H, q.copy(), by_hessian, cut, rest, sweeps) == (sweeps == 3000)
+    np.testing.assert_allclose(by_scores, by_hessian, atol=1e-10)
+    assert sweeps == 0 or np.abs(by_scores - w0).max() > 0.1
+
+
+def test_weights_without_curvature_stay():
+    """Columns without entries: one has nothing but its gradient, the other a curvature from elsewhere."""
+    no_entries = np.zeros(3, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)
+    one_column = np.ones(4, np.float32), np.empty((0, 0), np.float32)
+    pairs, q, extra, cut = np.array([0, 1], np.int32), np.ones(2), np.array([0.0, 0.5]), np.zeros(2)
+    model = descent.ColumnModel(*no_entries, *one_column, pairs, np.array([0, 2]), q, extra, cut, np.ones(2))
+    w = np.ones(2)
+    assert model.descend(w, 1e-9, 10)
+    np.testing.assert_allclose(w, [1, -1])
+
+
+# ---- formulas on scores ---------------------------------------------------------------------------
+
+
+def padded_scores(n, K, size):
+    rng = np.random.default_rng(n + K)
+    room = -(-n // scores.PADDING) * scores.PADDING
+    Z, y, s = np.zeros((K, room)), np.zeros(room, np.int32), np.zeros(room)
+    Z[:, :n] = size * rng.standard_normal((K, n))
+    y[:n], s[:n] = rng.integers(0, max(K, 2), n), rng.uniform(0, 2, n) * (rng.random(n) < 0.8)
+    return Z, y, s
+
+
+@pytest.mark.parametrize("n", [1, 7, 16, 17, 41])
+@pytest.mark.parametrize("K", [1, 2, 3, 10])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 30.0, 1e4])
+def test_residuals_and_curvatures_of_scores(n, K, size):
+    Z, y, s = padded_scores(n, K, size)
+    R, C = Z.copy(), Z.copy()
+    loss = scores.residuals(R, y, s, n)
+    scores.curvatures(C, y, s, n)
+    Z, y, s = Z[:, :n].T, y[:n], s[:n]
+    np.testing.assert_allclose(R[:, :n].T, reference.residuals(Z, y, s), rtol=0, atol=1e-14)
+    assert not R[:, n:].any()
+    assert loss == pytest.approx(reference.loss(Z, y, s), rel=1e-13, abs=1e-13)
+    P = np.exp(reference.log_probabilities(Z))[:, -K:]
+    expected = P if K > 1 else s[:, None] * P * (1 - P)
+    np.testing.assert_allclose(C[:, :n].T, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 7, 16, 17, 41])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
+def test_residuals_and_curvatures_of_the_squared_hinge(n, size):
+    Z, y, s = padded_scores(n, 1, size)
+    Z[0, :n:5] = np.sign(Z[0, :n:5])  # on the margin, or at zero
+    R, C = Z.copy(), Z.copy()
+    loss = scores.residuals(R, y, s, n, 1)
+    scores.curvatures(C, y, s, n, 1)
+    Z, y, s = Z[:, :n].T, y[:n], s[:n]
+    np.testing.assert_allclose(R[:, :n].T, reference.hinge_residuals(Z, y, s), rtol=1e-14)
+    assert not R[:, n:].any()
+    assert loss == pytest.approx(reference.hinge_loss(Z, y, s), rel=1e-13)
+    np.testing.assert_array_equal(C[0, :n], reference.hinge_curvatures(Z, y, s))
 
 
 # ---- formulas on scores, through rows of the identity ---------------------------------------------

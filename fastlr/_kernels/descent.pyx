@@ -124,7 +124,7 @@ cdef class ColumnModel:
         elif p != NULL:
             for e in range(self.indptr[j], self.indptr[j + 1]):
                 i = self.indices[e]
-                total += self.values[e] * p[i] * (u[i] - m[i])
+                total += self.values[e] * (p[i] * (u[i] - m[i]))  # in double
         else:
             for e in range(self.indptr[j], self.indptr[j + 1]):
                 total += self.values[e] * u[self.indices[e]]

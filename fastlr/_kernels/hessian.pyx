@@ -150,6 +150,8 @@ def active_hessian(Rows X, const Py_ssize_t[::1] order, const floating[::1] s, c
     cdef Job job
     cdef Py_ssize_t a = feature.shape[0], lda = H.shape[1], chunk, c, e
     cdef floating* part
+    if X.source.indptr != NULL:
+        raise ValueError("X must be dense rows, found CSR rows")
     if not 0 <= start <= stop <= order.shape[0]:
         raise ValueError(f"rows {start}:{stop} are not within the {order.shape[0]} of the order")
     if start == stop or a == 0:

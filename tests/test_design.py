@@ -10,7 +10,7 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data"},
+    {"validate", "data", "blas"},
     {"losses", "penalties"},
     {"problem", "certificate"},
     {"solvers", "minibatch", "stopping"},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastlr.blas import single_threaded
 from fastlr.certificate import Certificate, certify
 from fastlr.problem import LinearProblem
 
@@ -200,6 +201,11 @@ def minimise(
     began = time.perf_counter() if began is None else began
     max_time = np.inf if max_time is None else max_time
     run = _Run(problem, (W, b), tol, began, max_time, stored, report)
+    with single_threaded():
+        return _run_to_the_end(run, steps, max_iter, every_step)
+
+
+def _run_to_the_end(run, steps, max_iter, every_step):
     try:
         status = _iterate(run, steps, max_iter, every_step)
         if not run.is_checked:
@@ -209,7 +215,7 @@ def minimise(
     if run.best is None:
         run.check()
     if run.best is None:
-        run.latest = problem.start(W.dtype)
+        run.latest = run.problem.start(run.latest[0].dtype)
         run.check()
     if run.converged and status != "interrupted":
         status = "converged"

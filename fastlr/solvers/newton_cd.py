@@ -82,7 +82,7 @@ def _search(line, D, active, w, step, slope):
     low, low_slope, high, high_slope, t = 0.0, slope, None, None, 1.0
     for _ in range(20):
         F, new_slope, R = along(t)
-        enough = F <= F0 + 0.2 * t * slope
+        enough = F - (F0 + 0.2 * t * slope) <= 0
         if (enough and (t == 1 or abs(new_slope) <= 0.3 * abs(slope))) or -slope <= _UNSEEN * abs(F0):
             break
         if new_slope <= 0 and high is None:

@@ -1,37 +1,27 @@
 """BLAS on one thread while a solver runs.
 
 After a product, the threads of a BLAS pool spin for a while in wait of the next one, on the very processors that
-the kernels need; and the solvers' products are small. The limit belongs to the process, so fits that
-run in threads beside each other share one: the first sets it, the last lifts it.
+the kernels need; and the solvers' products are small.
 """
 
 import threading
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-_lock = threading.Lock()
-_users, _limit = 0, None
-
 
 @cache
 def _pools():
-    return ThreadpoolController().select(user_api="blas")
+    return ThreadpoolController()
 
 
-@contextmanager
 def single_threaded():
-    """While it is entered, BLAS uses one thread."""
-    global _users, _limit
-    with _lock:
-        if _users == 0:
-            _limit = _pools().limit(limits=1)
-        _users += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                _limit.restore_original_limits()
+    """A context in which BLAS uses one thread.
+
+    Only in the main thread: OpenBLAS may ignore what other threads ask for once that one has asked, and a
+    limit that cannot be lifted would outlive the fit. Who runs fits in threads enters it before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    return _pools().limit(limits=1, user_api="blas")

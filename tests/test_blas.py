@@ -1,4 +1,4 @@
-"""BLAS has one thread inside, and as many as before outside, however the uses overlap."""
+"""BLAS has one thread inside, and as many as before outside, in the main thread."""
 
 import threading
 
@@ -31,22 +31,18 @@ def test_nested_uses(before):
     assert threads() == before
 
 
-def test_uses_that_overlap_in_threads(before):
-    """The one that came first leaves first."""
-    inside, leave = threading.Event(), threading.Event()
+def test_other_threads_leave_it_alone(before):
+    """They could not lift the limit again."""
+    found = []
 
-    def first():
+    def work():
         with single_threaded():
-            inside.set()
-            leave.wait()
+            found.append(threads())
 
-    worker = threading.Thread(target=first)
+    worker = threading.Thread(target=work)
     worker.start()
-    inside.wait()
-    with single_threaded():
-        leave.set()
-        worker.join()
-        assert set(threads()) == {1}
+    worker.join()
+    assert found == [before]
     assert threads() == before
 
 

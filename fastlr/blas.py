@@ -1,7 +1,7 @@
 """BLAS on one thread while a solver runs.
 
-After a product, the threads of a BLAS pool spin for a while in wait of the next one, on the very processors that
-the kernels need; and the solvers' products are small.
+After a product, the threads of a BLAS pool spin for a while in wait of the next one, on the very processors
+that the kernels need; and the solvers' products are small.
 """
 
 import threading

@@ -559,16 +559,16 @@ def numbers_between(text):
 
 
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet", "l2", None])
-@pytest.mark.parametrize("max_iter", [2, 10**5])
+@pytest.mark.parametrize("max_iter", [1, 10**5])
 def test_explain(penalty, max_iter):
     X, y = toy()
-    clf = LogisticRegression(penalty, C=0.1, l1_ratio=0.5, max_iter=max_iter, tol=1e-5)
+    clf = LogisticRegression(penalty, C=0.1, l1_ratio=0.5, max_iter=max_iter, tol=1e-7)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         text = clf.fit(X, y).explain()
     assert text.startswith(f"{clf.solver_}: ") and clf.solver_reason_ in text
-    assert ("Converged" in text) == clf.converged_ == (max_iter > 2)
-    assert (f"max_iter={max_iter}" in text) == (max_iter == 2)
+    assert ("Converged" in text) == clf.converged_ == (max_iter > 1)
+    assert (f"max_iter={max_iter}" in text) == (max_iter == 1)
     assert f"after {clf.n_iter_[0]} iterations" in text
     low, high = numbers_between(text)
     assert low == pytest.approx(clf.objective_ - clf.dual_gap_, rel=1e-9)
@@ -601,7 +601,7 @@ def test_verbose_prints_the_reason_first(capsys):
 
 
 def not_for_l1(estimator):
-    """Checks of digits beyond tol; L-BFGS happens to have them."""
+    """Checks of digits beyond tol; methods without chance happen to have them."""
     names = ("dense", "sparse") if estimator.penalty == "l1" else ()
     return {f"check_sample_weight_equivalence_on_{name}_data": "found to within tol" for name in names}
 

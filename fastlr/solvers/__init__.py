@@ -57,10 +57,41 @@ class _Rule(NamedTuple):
     because: str
 
 
-# What "auto" goes by: the first rule that holds.
+def _n_weights(problem):
+    return problem.loss.n_columns * problem.data.d
+
+
+# What "auto" goes by: the first rule that holds. Raced on MNIST, 20 Newsgroups and scikit-learn's small data.
 RULES = (
-    _Rule(lambda problem, tol: problem.penalty.l1 > 0, "saga", "it takes L1 parts and keeps zeros"),
-    _Rule(lambda problem, tol: True, "lbfgs", "the objective is smooth"),
+    _Rule(
+        lambda problem, tol: problem.penalty.l1 > 0 and not problem.data.is_sparse and tol >= 0.05,
+        "saga",
+        "a few epochs reach so loose a tolerance",
+    ),
+    _Rule(
+        lambda problem, tol: problem.penalty.l1 > 0,
+        "newton-cd",
+        "with an L1 part few weights matter, and Newton's method on these is the fastest",
+    ),
+    _Rule(
+        lambda problem, tol: (
+            problem.penalty.l2 > 0 and not problem.data.is_sparse and _n_weights(problem) <= 500
+        ),
+        "newton-cd",
+        "for so few weights the whole Hessian is cheap",
+    ),
+    _Rule(
+        lambda problem, tol: (
+            problem.penalty.l2 > 0 and problem.data.is_sparse and problem.data.X.nnz >= 100_000
+        ),
+        "sdca",
+        "a sparse row is cheap to make optimal in the dual",
+    ),
+    _Rule(
+        lambda problem, tol: True,
+        "newton-cg",
+        "the objective is smooth, and products with its Hessian are cheap",
+    ),
 )
 
 

@@ -68,8 +68,8 @@ def workers(n_jobs, n_threads, n_tasks):
 def run_all(run, tasks, n_jobs, stop):
     """[run(*task) for task in tasks] in threads.
 
-    An error in one says `stop` to the others and is raised when they have ended. So does an interrupt, but
-    then what the tasks still return counts; a second one is raised.
+    An error in one says `stop` to the others and is raised when they have ended. An interrupt says it, too,
+    but then what the tasks return counts; a second one is raised.
     """
     config = get_config()
 
@@ -79,17 +79,23 @@ def run_all(run, tasks, n_jobs, stop):
         with config_context(**config):
             return run(*task)
 
+    def failed():
+        return any(future.done() and future.exception() for future in futures)
+
     # Not joblib's threads, whose results are lost after an interrupt.
     with ThreadPoolExecutor(n_jobs) as pool:
-        futures = [pool.submit(run_configured, task) for task in tasks]
+        futures = []
         try:
+            for task in tasks:
+                futures.append(pool.submit(run_configured, task))
             pending = futures
-            while pending and not any(f.done() and f.exception() for f in futures):
+            while pending and not failed():
                 # Windows does not see an interrupt in a wait without a limit.
                 pending = wait(pending, 0.1, FIRST_EXCEPTION).not_done
         except KeyboardInterrupt:
             stop.set()
-        if any(f.done() and f.exception() for f in futures):
+            futures += [pool.submit(run_configured, task) for task in tasks[len(futures) :]]
+        if failed():
             stop.set()
     return [future.result() for future in futures]
 

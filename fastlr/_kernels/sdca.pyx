@@ -181,8 +181,12 @@ cdef void maximise(Row* row, const floating* L, double a, Py_ssize_t m, floating
 
 
 def ascend(Rows X, const double[::1] s, const Py_ssize_t[::1] order, const floating[::1] shift, const floating[::1] h,
-           double h_b, floating[:, ::1] L, floating[::1] W, floating[::1] b, double[::1] excess):
-    """Every row of `order` in turn to its maximum.
+           double h_b, floating[:, ::1] L, floating[::1] W, floating[::1] b, double[::1] excess,
+           floating[::1] moved):
+    """Sets the probabilities of every row of `order`, one after the other, to the maximum of the dual.
+
+    # q = exp(L[i]); a = s[i] * (h @ x**2 + h_b); p = the solution of log p + a p = z + a q - lambda, sum(p) = 1
+    # L[i] = log(p); W += s[i] * outer(q - p, h * x); b += h_b * s[i] * (q - p); excess += s[i] * (q - p)
 
     Parameters
     ----------
@@ -191,42 +195,42 @@ def ascend(Rows X, const double[::1] s, const Py_ssize_t[::1] order, const float
     shift, h : (d,)         # IN
     h_b : metric of the intercept, 0 for none
     L : (n, m)              # IN and OUT, log q
-    W : (K d,)              # IN and OUT, in the layout of `Data.flat`
+    W : (K d,)              # IN and OUT, of the layout of `Data.flat`
     b : (K,)                # IN and OUT
     excess : (K,)           # IN and OUT, sum_i s_i (y_i - q_i)
-
-    Returns
-    -------
-    largest change of a probability
+    moved : (n,)            # OUT, s_i max_k |q_ik - p_ik|
     """
     cdef const Source* source = &X.source
     cdef Py_ssize_t t, i, k, m = L.shape[1], K = b.shape[0], first = m - K
-    cdef double a, largest = 0
+    cdef double a
     cdef floating* z
     cdef floating* step
+    cdef floating* q
+    cdef floating* p
+    cdef floating* l
     cdef Row* row = new_row(source, m, sizeof(floating))
     if row == NULL:
         raise MemoryError
-    z, step = <floating*> row.z, <floating*> row.step
+    z, step, q, p, l = <floating*> row.z, <floating*> row.step, <floating*> row.q, <floating*> row.p, <floating*> row.l
     with nogil:
         for t in range(order.shape[0]):
             i = order[t]
             a = s[i] * (bring(source, i, &shift[0], &h[0], row) + h_b)
             score(row, &W[0], &b[0], K, z + first)
             if first:
-                # (0, z) and half the curvature: the same equation for the difference of the two.
+                # Scores (0, z) and half the curvature: the same equation for the difference of the two classes.
                 z[0], a = 0, a / 2
             maximise(row, &L[i, 0], a, m, <floating*> NULL)
+            moved[i] = 0
             for k in range(m):
-                step[k] = <floating> s[i] * ((<floating*> row.q)[k] - (<floating*> row.p)[k])
-                largest = max(largest, fabs((<floating*> row.q)[k] - (<floating*> row.p)[k]))
-                L[i, k] = (<floating*> row.l)[k]
+                step[k] = <floating> s[i] * (q[k] - p[k])
+                moved[i] = max(moved[i], <floating> fabs(step[k]))
+                L[i, k] = l[k]
             add_outer(row, step + first, K, &W[0])
             for k in range(K):
                 b[k] += <floating> (h_b * step[first + k])
                 excess[k] += step[first + k]
     free_row(row)
-    return largest
 
 
 def add_rows(Rows X, const Py_ssize_t[::1] order, const floating[:, ::1] A, const floating[::1] shift,

@@ -3,7 +3,8 @@
 1. give every row probabilities q_i, those of the start moved towards its label y_i as far as pays, and keep
    W = sum_i s_i (y_i - q_i) (h x_i)', h_j = 1 / (l2 u_j^2): where the dual is largest, q_i = softmax(z_i);
 2. visit the rows in random order, each time setting q_i to the maximum of the dual over it and moving W by
-   the change (Shalev-Shwartz and Zhang 2013; Yu, Huang and Lin 2011 for softmax);
+   the change (Shalev-Shwartz and Zhang 2013; Yu, Huang and Lin 2011 for softmax), those that moved most more
+   often than others;
 3. a free intercept asks for sum_i s_i (y_i - q_i) = 0. During an epoch it is held near a centre by a penalty
    1/(2 h_b) |b - centre|^2, so that b moves along with W; then the centre moves to b, which is the method of
    multipliers and ends at the intercept without any penalty (Rockafellar 1976).
@@ -20,6 +21,9 @@ from fastlr.data import CALL_WORK
 # The metric h_b of the intercept: a share of a mean row's, for the rows then move little more slowly, and
 # enough for a step of the multipliers to leave a tenth or less (10 K / sum_i s_i) where rows are short.
 _SHARE, _GRIP = 0.1, 10.0
+# Between two passes over all rows, one in 20 is visited ten times: text at C = 100 takes a fourth of the visits
+# then, and what converges in a few epochs no more than before (raced on 20 Newsgroups).
+_PART, _REVISITS = 20, 10
 _SMALLEST = np.exp(kernel.LOWEST)
 # Certificates in a row without a smaller gap, after which the arithmetic is thought to be exhausted.
 _PATIENCE = {np.dtype(np.float32): 2, np.dtype(np.float64): 10}
@@ -47,10 +51,11 @@ class _Dual:
         self.shift, self.h = shift.astype(W.dtype), h.astype(W.dtype)
         self.h_b = 0.0
         if problem.fit_intercept:
-            mean_square = h @ (moments.variance + (moments.mean - shift) ** 2)
+            mean_square = np.sum(h * (moments.variance + (moments.mean - shift) ** 2))
             self.h_b = _SHARE * mean_square + _GRIP * len(b) / problem.loss.s.sum()
         self.used = np.flatnonzero(problem.loss.s)
         self.excess = np.zeros(len(b))
+        self.moved = np.zeros(problem.data.n, dtype=W.dtype)
 
     def _calls(self, count):
         """Slices of the rows to visit, each for a call of about 0.1 s at most."""
@@ -73,7 +78,7 @@ class _Dual:
         """Moves all q_i towards the labels: with q_i = (1 - c) y_i + c p_i, W is c times what it is for p_i."""
         yield from self.image()
         P, s = np.exp(self.L, dtype=np.float64), self.problem.loss.s
-        entropy, size = -(s @ (P * self.L).sum(axis=1)), self.problem.penalty.value(self.W)
+        entropy, size = -np.sum(s * np.sum(P * self.L, axis=1)), self.problem.penalty.value(self.W)
         # The entropy is concave, so that c times it is a lower bound; c^2 size is what W costs the dual.
         c = min(1.0, entropy / (2 * size)) if size > 0 else 1.0
         P *= c
@@ -82,15 +87,22 @@ class _Dual:
         self.W *= self.W.dtype.type(c)
         self.excess *= c
 
-    def epoch(self, rng):
-        """Visits every row; yields None between calls."""
-        order, line = rng.permutation(self.used), self.problem.data.flat(self.W)
+    def _visit(self, rows, rng):
+        """Moves these rows, in random order; yields None between calls."""
+        problem, order, line = self.problem, rng.permutation(rows), self.problem.data.flat(self.W)
         for part in self._calls(len(order)):
             kernel.ascend(
-                self.problem.data.rows, self.problem.loss.s, order[part], self.shift, self.h, self.h_b,
-                self.L, line, self.b, self.excess,
+                problem.data.rows, problem.loss.s, order[part], self.shift, self.h, self.h_b,
+                self.L, line, self.b, self.excess, self.moved,
             )  # fmt: skip
             yield None
+
+    def epoch(self, rng):
+        """Visits the rows that moved most several times, then all; yields None between calls."""
+        few = len(self.used) // _PART
+        for _ in range(_REVISITS if few and self.moved.any() else 0):
+            yield from self._visit(self.used[np.argpartition(-self.moved[self.used], few)[:few]], rng)
+        yield from self._visit(self.used, rng)
         self.b += (self.h_b * self.excess).astype(self.b.dtype)
 
     def exact(self):

@@ -71,7 +71,9 @@ def certify(problem, W, b):
     b = np.asarray(b, dtype=np.float64)
     value, G, residual = problem.loss_gradient(W, b)
     objective = value + penalty.value(W, b)
-    slope = np.abs(G + penalty.smooth_gradient(W)).max()
+    gradient = penalty.smooth_gradient(W)
+    gradient += G
+    slope = max(gradient.max(), -gradient.min())
     if problem.fit_intercept:
         slope = max(slope, np.abs(residual + penalty.intercept_curvature * b).max())
     slope /= max(np.abs(problem.null_gradient).max(), np.finfo(float).tiny)
@@ -96,30 +98,35 @@ def softmax_bound(problem, W, b, value, G, residual):
         mass = _both_classes(mass, loss.class_mass.sum())
     wanted = loss.class_mass if problem.fit_intercept else mass
     shrink, receive = feasible_masses(mass, wanted)
-    given = ((1 - shrink)[:, None] * XP).sum(axis=0)
-    XQ = shrink[:, None] * XP + receive[:, None] * given
-    V = problem.label_sums - XQ[-loss.n_columns :]
+    given = np.einsum("k,kj->j", 1 - shrink, XP)
+    # XQ = shrink XP + receive given; arrays as large as W are made once, and laid out as W is.
+    XQ = np.multiply(receive[:, None], given, out=np.empty_like(XP))
+    XP *= shrink[:, None]
+    XQ += XP
+    V = np.subtract(problem.label_sums, XQ[-loss.n_columns :], out=XP[-loss.n_columns :])
+    conjugate = penalty.conjugate_along(V)
 
     bias = problem.bias(W, b)
 
     def dual(mix):
         entropy = problem.data.dual_entropy(W, bias, loss, shrink, receive, mix)
-        return entropy, entropy - penalty.conjugate(mix * V)
+        return entropy, entropy - conjugate(mix)
 
-    return best_mix(dual, penalty, V)
+    return best_mix(dual, conjugate, penalty, V)
 
 
-def best_mix(dual, penalty, V):
-    """The best D found over Q <- (1 - c) Y + c Q, whose V is c V. c = 0 gives D = 0: F is never negative."""
+def best_mix(dual, conjugate, penalty, V):
+    """The best D found over Q <- (1 - c) Y + c Q, whose V is c V. c = 0 gives D = 0: F is never negative.
+
+    `dual` and `conjugate` are functions of c: (entropy of Q, D) and g*(c V).
+    """
     mix = penalty.largest_feasible(V)
     if mix == 0:
         return 0.0
     entropy, best = dual(mix)
     if penalty.l2 > 0:
         # The entropy is concave in c and 0 at c = 0, so c * entropy is below it: a cheap guide to c.
-        found = minimize_scalar(
-            lambda c: penalty.conjugate(c * V) - c * entropy, bounds=(0, 1), method="bounded"
-        )
+        found = minimize_scalar(lambda c: conjugate(c) - c * entropy, bounds=(0, 1), method="bounded")
         if found.x < 0.999 and -found.fun > best:
             best = max(dual(found.x)[1], -found.fun)
     return best

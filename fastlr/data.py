@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils.sparsefuncs import min_max_axis
 
 from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
@@ -250,26 +249,38 @@ class Data:
         return self.X.tocsc()
 
     def moments(self, loss):
-        """Column statistics, in one pass over dense rows."""
-        s, K = loss.s, loss.n_columns
-        mass = max(s.sum(), np.finfo(np.float64).tiny)
+        """Column statistics, in one pass over the rows."""
+        mass = max(loss.s.sum(), np.finfo(np.float64).tiny)
         if self.is_sparse:
             origin = np.zeros(self.d)
-            by_label = sp.csr_array((s, (loss.y, np.arange(self.n))), shape=(loss.n_classes, self.n))
-            label_sums = (by_label @ sp.csr_array(self.X)).toarray()[-K:]
-            total, square = self.X.T @ s, self.X.power(2).T @ s
-            present = self.X if s.all() else self.X[s > 0]
-            low, high = (extreme.astype(np.float64) for extreme in min_max_axis(present, axis=0))
+            label_sums, total, square, low, high = self._sparse_sums(loss)
         else:
             # Seen from one of the rows, columns far from zero lose no digits of their variance.
-            origin = np.array(self.X[np.argmax(s > 0)], dtype=np.float64)
-            label_sums, total, square = np.zeros((K, self.d)), np.zeros(self.d), np.zeros(self.d)
-            low, high = np.full(self.d, np.inf), np.full(self.d, -np.inf)
-            sums = label_sums, total, square, low, high
-            for start, stop, threads in self._calls(K):
-                passes.column_moments(self.rows, loss.y, s, origin, *sums, start, stop, threads)
+            origin = np.array(self.X[np.argmax(loss.s > 0)], dtype=np.float64)
+            label_sums, total, square, low, high = self._dense_sums(loss, origin)
         away = total / mass
         # Cancellation may leave a trace of variance, or less than none, in a constant column.
         variance = np.where(low == high, 0.0, np.maximum(square / mass - away**2, 0.0))
-        total, mean = total + s.sum() * origin, origin + away
+        total, mean = total + loss.s.sum() * origin, origin + away
         return Moments(label_sums, total, mean, variance, low, high)
+
+    def _dense_sums(self, loss, origin):
+        """Sums by label; sums and sums of squares as seen from the origin; extremes."""
+        label_sums = np.zeros((loss.n_columns, self.d))
+        total, square = np.zeros(self.d), np.zeros(self.d)
+        low, high = np.full(self.d, np.inf), np.full(self.d, -np.inf)
+        sums = label_sums, total, square, low, high
+        for start, stop, threads in self._calls(loss.n_columns):
+            passes.column_moments(self.rows, loss.y, loss.s, origin, *sums, start, stop, threads)
+        return sums
+
+    def _sparse_sums(self, loss):
+        """The same of CSR, as seen from zero."""
+        label_sums = self.weights(loss.n_columns, np.float64)
+        columns = np.tile([0.0, 0.0, np.inf, -np.inf, 0.0], (self.d, 1))
+        for start, stop, _ in self._calls(loss.n_columns):
+            passes.sparse_moments(self.rows, loss.y, loss.s, label_sums.T, columns, start, stop)
+        total, square, low, high, count = columns.T
+        has_zeros = count < np.count_nonzero(loss.s)
+        low[has_zeros], high[has_zeros] = np.minimum(low[has_zeros], 0), np.maximum(high[has_zeros], 0)
+        return label_sums, total, square, low.copy(), high.copy()

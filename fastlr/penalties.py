@@ -50,10 +50,13 @@ class ElasticNet:
 
     def value(self, W, b=0.0):
         """The penalty of weights (K, d) and intercepts (K,)."""
-        scaled = np.asarray(W, dtype=np.float64) * self.units
-        b = np.asarray(b, dtype=np.float64) * self.intercept_unit
-        sizes, squares = (f(scaled).sum() + f(b).sum() for f in (np.abs, np.square))
-        return self.l1 * sizes + self.l2 / 2 * squares
+        W, b = np.asarray(W), np.asarray(b, dtype=np.float64) * self.intercept_unit
+        value = 0.0
+        if self.l1 > 0:
+            value += self.l1 * (np.abs(np.multiply(W, self.units, dtype=np.float64)).sum() + np.abs(b).sum())
+        if self.l2 > 0:
+            value += self.l2 / 2 * (_squares(W, self.units**2) + np.square(b).sum())
+        return value
 
     def smooth_gradient(self, W):
         """Gradient of the L2 part."""
@@ -61,7 +64,8 @@ class ElasticNet:
 
     def _dual_sizes(self, V, V_b):
         """|V_kj| / u_j in one line, with those of the intercepts where they are penalised."""
-        sizes = np.ravel(np.abs(V) / self.units)
+        sizes = V / self.units
+        sizes = np.ravel(np.abs(sizes, out=sizes), order="K")
         if self.intercept_unit == 0:
             return sizes
         return np.append(sizes, np.abs(V_b) / self.intercept_unit)
@@ -71,10 +75,25 @@ class ElasticNet:
 
         V_b (K,) goes with penalised intercepts; that it is zero for others is up to the caller.
         """
-        excess = np.maximum(self._dual_sizes(V, V_b) - self.l1, 0)
-        if self.l2 > 0:
-            return np.square(excess).sum() / (2 * self.l2)
-        return np.inf if excess.any() else 0.0
+        return self.conjugate_along(V, V_b)(1.0)
+
+    def conjugate_along(self, V, V_b=0.0):
+        """The function c -> g*(c V) of c in [0, 1], which is cheap beside the first look at V."""
+        if self.l1 == 0 and self.l2 > 0:
+            size = _squares(V, self.units**-2.0)
+            if self.intercept_unit > 0:
+                size += np.square(np.divide(V_b, self.intercept_unit)).sum()
+            return lambda c: c**2 * size / (2 * self.l2)
+        sizes = self._dual_sizes(V, V_b)
+        sizes = sizes[sizes > self.l1]
+
+        def along(c):
+            excess = np.maximum(c * sizes - self.l1, 0)
+            if self.l2 > 0:
+                return np.square(excess).sum() / (2 * self.l2)
+            return np.inf if excess.any() else 0.0
+
+        return along
 
     def largest_feasible(self, V, V_b=0.0):
         """The largest c in [0, 1] with g*(c V) finite."""
@@ -100,3 +119,9 @@ class ElasticNet:
             if step <= 1e-15 * c:
                 break
         return c
+
+
+def _squares(W, weights):
+    """sum_kj weights_j W_kj^2 in float64, without another array of W's size."""
+    W = np.atleast_2d(W)
+    return np.sum(np.einsum("kj,kj->j", W, W, dtype=np.float64) * weights)

@@ -66,6 +66,8 @@ class LinearProblem:
     @cached_property
     def label_sums(self):
         """sum_i s_i y_i (x_i - shift)', shape (K, d), over the classes that have a score column."""
+        if not self.shift.any():
+            return self.moments.label_sums
         mass = self.loss.class_mass[-self.loss.n_columns :]
         return self.moments.label_sums - np.multiply.outer(mass, self.shift)
 
@@ -96,7 +98,10 @@ class LinearProblem:
     def null_gradient(self):
         """Gradient of the loss in W at the best model without features, shape (K, d)."""
         common, own = self.loss.constant_slopes(self.null_intercept)
-        return np.multiply.outer(common, self.centred_total) - own * self.label_sums
+        # Laid out as the sums by label are, of which it takes the size.
+        gradient = np.multiply(common[:, None], self.centred_total, out=np.empty_like(self.label_sums))
+        gradient -= own * self.label_sums
+        return gradient
 
     @cached_property
     def null_slopes(self):

@@ -320,3 +320,32 @@ def column_moments(Rows X, const int32_t[::1] y, const double[::1] s, const doub
                 square[j] += part[(K + 1) * d + j]
                 low[j] = min(low[j], part[(K + 2) * d + j])
                 high[j] = max(high[j], part[(K + 3) * d + j])
+
+
+cdef inline double stored_value(const Source* X, Py_ssize_t e) noexcept nogil:
+    return (<const float*> X.base)[e] if X.stored == 1 else (<const double*> X.base)[e]
+
+
+def sparse_moments(Rows X, const int32_t[::1] y, const double[::1] s, double[:, ::1] label_sums,
+                   double[:, ::1] columns, Py_ssize_t start, Py_ssize_t stop):
+    """CSR rows start to stop: adds sum_i s_i y_ik x_ij to label_sums (d, K); columns (d, 5) has, side by side as
+    they change together, sum_i s_i x_ij, its like with squares, the extremes of the entries in rows that have a
+    weight, and their number."""
+    cdef const Source* source = &X.source
+    cdef Py_ssize_t i, e, j, K = label_sums.shape[1]
+    cdef int k
+    cdef double x
+    with nogil:
+        for i in range(start, stop):
+            if s[i] == 0:
+                continue
+            k = y[i] if K > 1 else y[i] - 1  # two classes have a column for the second
+            for e in range(source.indptr[i], source.indptr[i + 1]):
+                j, x = source.indices[e], stored_value(source, e)
+                columns[j, 0] += s[i] * x
+                columns[j, 1] += s[i] * x * x
+                columns[j, 2] = min(columns[j, 2], x)
+                columns[j, 3] = max(columns[j, 3], x)
+                columns[j, 4] += 1
+                if k >= 0:
+                    label_sums[j, k] += s[i] * x

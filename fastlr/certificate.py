@@ -54,6 +54,11 @@ def feasible_masses(mass, wanted):
     return shrink, receive
 
 
+def _largest(A):
+    """The largest absolute value, without an array of them."""
+    return max(A.max(), -A.min())
+
+
 def certify(problem, W, b):
     """Objective and duality gap at (W, b).
 
@@ -73,10 +78,11 @@ def certify(problem, W, b):
     objective = value + penalty.value(W, b)
     gradient = penalty.smooth_gradient(W)
     gradient += G
-    slope = max(gradient.max(), -gradient.min())
+    slope = _largest(gradient)
     if problem.fit_intercept:
-        slope = max(slope, np.abs(residual + penalty.intercept_curvature * b).max())
-    slope /= max(np.abs(problem.null_gradient).max(), np.finfo(float).tiny)
+        slope = max(slope, _largest(residual + penalty.intercept_curvature * b))
+    with np.errstate(over="ignore"):  # where no feature tells anything, every slope is large
+        slope /= max(_largest(problem.null_gradient), np.finfo(float).tiny)
     bound = _BOUNDS[type(problem.loss)](problem, W, b, value, G, residual)
     # The loss is never negative: zero is a bound, too.
     gap = max(objective - max(bound, 0.0), 0.0)

@@ -6,6 +6,8 @@ residuals s (p - y); `order` row numbers. Steps return new arrays and leave thei
 """
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, softmax, wrightomega
 
 # ---- rows to scores and back -------------------------------------------------------------------
 
@@ -225,6 +227,37 @@ def descend(H, q, w, cut, rest, max_sweeps):
             return w, q, True
         whole = quiet
     return w, q, False
+
+
+def dual_maximum(z, q, a):
+    """The p in the simplex with log p_k + a p_k = z_k + a q_k - lambda for some lambda; a single score stands
+    for two classes, and q is of all classes. In closed form for a given lambda, which is bracketed."""
+    if len(z) == 1:
+        # log(p / (1 - p)) + a p = z + a q for the second class.
+        u = z[0] + a * q[1]
+        t = brentq(lambda t: t + a * expit(t) - u, u - a - 1, u + 1, xtol=1e-14)
+        return np.array([expit(-t), expit(t)])
+    u = z + a * q
+    if a == 0:
+        return softmax(z)
+
+    def p(multiplier):
+        return wrightomega(u - multiplier + np.log(a)) / a
+
+    # p >= 1 / K for one class at the lower end, p <= 1 / K for all at the upper.
+    ends = u.max() - a - 1, u.max() - a / len(u) + np.log(len(u)) + 1
+    return p(brentq(lambda multiplier: p(multiplier).sum() - 1, *ends, xtol=1e-14))
+
+
+def sdca_steps(X, s, order, shift, h, h_b, Q, W, b):
+    """(Q, W, b) after each row of `order` went to the maximum of the dual; Q (n, m) of all classes."""
+    Q, W, b = Q.copy(), W.copy(), b.copy()
+    for i in order:
+        x = X[i] - shift
+        p = dual_maximum(W @ x + b, Q[i], s[i] * (h @ x**2 + h_b))
+        step = s[i] * (Q[i] - p)[-len(b) :]
+        Q[i], W, b = p, W + np.multiply.outer(step, h * x), b + h_b * step
+    return Q, W, b
 
 
 # ---- objective ------------------------------------------------------------------------------------

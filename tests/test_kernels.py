@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastlr._kernels import curvature, descent, hessian, lagged, passes, saga, scores, sgd, simd, source
+from fastlr._kernels import curvature, descent, hessian, lagged, passes, saga, scores, sdca, sgd, simd, source
 
 from . import reference
 
@@ -800,3 +800,84 @@ def test_catch_up_weight(ratio, cut, steps):
         # A thousand explicit steps round a thousand times.
         moved = abs(explicit - w) + abs(a) + cut
         assert abs(found - explicit) <= 1e-10 * moved + 1e-12 * abs(w), (w, a)
+
+
+# ---- dual coordinate ascent -------------------------------------------------------------------------
+
+
+def ascent(p):
+    """Probabilities of all classes, some all but certain, and a metric that suits the size of X."""
+    m = p.n_classes
+    p.shift = np.zeros(p.d) if p.lagged else p.X.mean(axis=0)
+    p.h = p.rng.uniform(0.5, 2, p.d) / (max(1, np.abs(p.X).max()) ** 2 * p.d)
+    p.shift, p.h = p.shift.astype(p.real), p.h.astype(p.real)
+    sure = np.eye(m)[p.y] * (1 - 1e-6) + 1e-6 / m
+    p.L = np.log(np.where(p.rng.random((p.n, 1)) < 0.5, sure, p.rng.dirichlet(np.ones(m), p.n)))
+    p.L = np.maximum(p.L, sdca.LOWEST).astype(p.real)
+    p.h_b, p.excess, p.moved = 0.3, p.rng.standard_normal(p.K), np.zeros(p.n, p.real)
+
+
+def ascend(p, order):
+    """(log q, W, b, excess) after these visits."""
+    L, W, b, excess = p.L.copy(), own(p, p.W, p.real), p.b.copy(), p.excess.copy()
+    order = np.asarray(order)
+    sdca.ascend(p.rows, p.s, order, p.shift, p.h, p.h_b, L, np.ravel(W), b, excess, p.moved)
+    return L, back(p, W), b, excess
+
+
+@every_case
+def test_dual_ascent(values):
+    """Rows visited several times in a row are at the maximum, which the twin finds at once."""
+    p = problem(values)
+    ascent(p)
+    order = p.rng.permutation(p.n)[:8]
+    L, W, b, excess = ascend(p, np.repeat(order, 4))
+    shift, h, Q = p.shift.astype(np.float64), p.h.astype(np.float64), np.exp(p.L, dtype=np.float64)
+    Q /= Q.sum(axis=1, keepdims=True)
+    expected, expected_W, expected_b = reference.sdca_steps(p.X, p.s, order, shift, h, p.h_b, Q, *p.model)
+    # Errors of the scores reach p unchanged at most, and go on from row to row through W.
+    error = 10 * (p.score_error.max() + 100 * np.finfo(p.real).eps)
+    np.testing.assert_allclose(np.exp(L[order]), expected[order], rtol=0, atol=error)
+    others = np.setdiff1d(np.arange(p.n), order)
+    np.testing.assert_array_equal(L[others], p.L[others])
+    np.testing.assert_allclose(b, expected_b, rtol=0, atol=10 * p.h_b * error * p.s.max())
+    x = np.abs(p.X - shift).max(axis=0)
+    assert np.all(np.abs(W - expected_W) <= 10 * error * (p.s.max() * h * x + np.abs(p.W).max()))
+    change = (p.s[:, None] * (Q - expected)).sum(axis=0)[-p.K :]
+    np.testing.assert_allclose(excess, p.excess + change, rtol=0, atol=10 * error * p.s.max())
+
+
+@pytest.mark.parametrize("K", [1, 3, 20])
+@pytest.mark.parametrize("scale", [0.1, 10.0, 1000.0])
+@pytest.mark.parametrize("s", [1e-6, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("real", ["f4", "f8"])
+def test_dual_ascent_of_one_visit(K, scale, s, real):
+    """However far scores and probabilities are apart, one visit comes close to the maximum."""
+    p = problem({"n": 40, "d": 5, "K": K, "stored": real, "real": real, "layout": "C"})
+    ascent(p)
+    p.s[:], p.h_b = s, 0.0
+    p.W = (scale * p.rng.standard_normal(p.W.shape)).astype(p.real)
+    p.L[:20] = np.maximum(np.log(np.eye(p.n_classes)[p.y[:20]] + 1e-300), sdca.LOWEST)
+    for i in range(p.n):
+        L = ascend(p, [i])[0]
+        x, h, q = p.X[i] - p.shift, p.h.astype(np.float64), np.exp(p.L[i], dtype=np.float64)
+        a, z = s * (h @ x**2), p.W.astype(np.float64) @ x + p.b
+        expected = reference.dual_maximum(z, q / q.sum(), a)
+        # Scores and a q are rounded; then Newton's last step was below 0.001.
+        rounding = np.finfo(p.real).eps * (np.abs(p.W).max() * np.abs(x).sum() + a) / (1 + a)
+        np.testing.assert_allclose(np.exp(L[i]), expected, rtol=0, atol=1e-3 + 100 * rounding)
+        assert np.exp(L[i], dtype=np.float64).sum() == pytest.approx(1, abs=100 * float(np.finfo(p.real).eps))
+        assert p.moved[i] == pytest.approx(s * np.abs(np.exp(L[i]) - q).max(), rel=1e-3, abs=1e-4 * s)
+
+
+@every_case
+def test_rows_added_up(values):
+    p = problem(values)
+    ascent(p)
+    A, W = p.rng.standard_normal((p.n, p.K)).astype(p.real), own(p, p.W, p.real)
+    order = p.rng.permutation(p.n)[: p.n // 2 + 1]
+    sdca.add_rows(p.rows, order, A, p.shift, p.h, np.ravel(W))
+    X = (p.X[order] - p.shift) * p.h
+    expected = p.W + reference.gradient(X, A[order])
+    size = np.abs(p.W) + np.abs(A[order]).T @ (np.abs(X) + np.abs(p.shift) * p.h)
+    assert np.all(np.abs(back(p, W) - expected) <= (p.n + 16) * np.finfo(p.real).eps * size)

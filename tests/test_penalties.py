@@ -1,5 +1,7 @@
 """The elastic net: value, gradient, conjugate, feasibility."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -69,6 +71,18 @@ def test_conjugate_without_l2_is_an_indicator(l1):
     penalty = ElasticNet(l1, 0.0, UNITS)
     assert penalty.conjugate(np.tile(l1 * UNITS, (K, 1))) == 0
     assert penalty.conjugate(np.tile(l1 * UNITS + 1e-6, (K, 1))) == np.inf
+
+
+@every_penalty
+@pytest.mark.parametrize("intercept_unit", [0.0, 0.4])
+@pytest.mark.parametrize("scale", [0.1, 5.0])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_conjugate_along_a_line(penalty, intercept_unit, scale, order):
+    penalty = replace(penalty, intercept_unit=intercept_unit)
+    V, V_b = np.asarray(draw(5, scale), order=order), draw(6, scale)[:, 0] * (intercept_unit > 0)
+    along = penalty.conjugate_along(V, V_b)
+    for c in (0.0, 1e-3, 0.3, 1.0):
+        assert along(c) == pytest.approx(penalty.conjugate(c * V, c * V_b), rel=1e-13)
 
 
 @every_penalty

@@ -15,10 +15,10 @@ from .source cimport Rows, Source
 # Where L ends: exp of it is still a normal float.
 LOWEST = -80.0
 cdef double lowest = LOWEST
-# Newton's steps for a row: ten at most were seen, for scores and curvatures of any size. They are enough when
-# no probability has changed by `close`, as the next change would be of the size of its square.
+# Newton's steps for a row: few more than ten were seen, for scores and curvatures of any size. They are enough
+# when the probabilities have changed by less than `close`, as the next change would be of the size of its square.
 cdef int most_steps = 20
-cdef double close = 1e-2
+cdef double close = 1e-3
 
 
 cdef inline void exp(const floating* x, Py_ssize_t n, floating* out) noexcept nogil:
@@ -37,7 +37,7 @@ cdef struct Row:
     void* z                 # scores
     void* q                 # probabilities before
     void* p                 # and after
-    void* l                 # their logarithms
+    void* logs              # logarithms of p
     void* r                 # what the equations lack
     void* step              # s (q - p)
 
@@ -61,8 +61,8 @@ cdef Row* new_row(const Source* X, Py_ssize_t m, Py_ssize_t itemsize) noexcept n
     row.z = <char*> row.hx + longest * itemsize
     row.q = <char*> row.z + m * itemsize
     row.p = <char*> row.q + m * itemsize
-    row.l = <char*> row.p + m * itemsize
-    row.r = <char*> row.l + m * itemsize
+    row.logs = <char*> row.p + m * itemsize
+    row.r = <char*> row.logs + m * itemsize
     row.step = <char*> row.r + m * itemsize
     return row
 
@@ -114,70 +114,71 @@ cdef void add_outer(const Row* row, const floating* step, Py_ssize_t K, floating
         sparse_gradient(<const char*> row.hx, 1 if floating is float else 2, row.columns, row.count, step, K, W)
 
 
-cdef void exp_all(floating* l, Py_ssize_t m, floating* p) noexcept nogil:
-    """p = exp(l), both then normalised to sum_k p_k = 1."""
+cdef void normalise(floating* logs, Py_ssize_t m, floating* p) noexcept nogil:
+    """p = exp(logs), and both such that sum_k p_k = 1."""
     cdef double total = 0
     cdef floating slack, floor = <floating> lowest
     cdef Py_ssize_t k
     for k in range(m):
-        l[k] = min(l[k], 0)
-    exp(l, m, p)
+        logs[k] = min(logs[k], 0)
+    exp(logs, m, p)
     for k in range(m):
         total += p[k]
     slack = <floating> log(total)
     for k in range(m):
         p[k] /= <floating> total
-        l[k] = max(min(l[k] - slack, 0), floor)
+        logs[k] = max(min(logs[k] - slack, 0), floor)
 
 
 cdef void maximise(Row* row, const floating* L, double a, Py_ssize_t m, floating* type_only) noexcept nogil:
-    """p, the solution of log p_k + a p_k = z_k + a q_k - lambda, sum_k p_k = 1, and its logarithm l.
+    """p, the solution of log p_k + a p_k = z_k + a q_k - lambda, sum_k p_k = 1, and its logarithms; z and q of
+    the row are overwritten, q by exp(L).
 
-    Newton's method for all log p_k and lambda at once, from above: p = max(softmax(z), q). There the equations
-    are convex, and steps come down to the solution without overshooting it.
+    Newton's method for all log p_k and lambda at once, from max(softmax(z), q), which is right where these two
+    agree. The equations are convex in log p_k: steps from above come down without overshooting, while steps from
+    below may go too far, and are bounded.
     """
     cdef floating* z = <floating*> row.z
     cdef floating* q = <floating*> row.q
     cdef floating* p = <floating*> row.p
-    cdef floating* l = <floating*> row.l
+    cdef floating* logs = <floating*> row.logs
     cdef floating* r = <floating*> row.r
-    cdef floating top = z[0], af = <floating> a, curved, slack, new, largest, floor = <floating> lowest
+    cdef floating top = z[0], af = <floating> a, curved, slack, new, change, floor = <floating> lowest
     # Up to here the equations are all but linear in log p_k.
     cdef floating ceiling = <floating> -log1p(a)
     cdef double total, weight, lack
-    cdef Py_ssize_t k, count
+    cdef Py_ssize_t k, _step
     exp(L, m, q)
     for k in range(1, m):
         top = max(top, z[k])
     for k in range(m):
-        l[k] = max(z[k] - top, floor)
-    exp(l, m, p)
+        logs[k] = max(z[k] - top, floor)
+    exp(logs, m, p)
     total = 0
     for k in range(m):
         total += p[k]
     slack = <floating> log(total)
     for k in range(m):
-        l[k] = max(max(l[k] - slack, L[k]), floor)
+        logs[k] = max(max(logs[k] - slack, L[k]), floor)
         z[k] += af * q[k]
-    for count in range(most_steps):
-        exp(l, m, p)
+    for _step in range(most_steps):
+        exp(logs, m, p)
         total, weight, lack = 0, 0, 0
         for k in range(m):
             curved = p[k] / (1 + af * p[k])
-            r[k] = z[k] - l[k] - af * p[k]
+            r[k] = z[k] - logs[k] - af * p[k]
             total += p[k]
             weight += curved
             lack += curved * r[k]
         slack = <floating> ((lack + total - 1) / weight)
-        largest = 0
+        change = 0
         for k in range(m):
-            new = min(l[k] + (r[k] - slack) / (1 + af * p[k]), max(l[k] + 1, ceiling))
-            new = max(new, floor)
-            largest = max(largest, p[k] * <floating> fabs(new - l[k]))
-            l[k] = new
-        if largest < close:
+            new = max(logs[k] + (r[k] - slack) / (1 + af * p[k]), floor)
+            change += p[k] * <floating> fabs(new - logs[k])
+            logs[k] = min(new, max(logs[k] + 1, ceiling))
+        if change < close:
             break
-    exp_all(l, m, p)
+    normalise(logs, m, p)
 
 
 def ascend(Rows X, const double[::1] s, const Py_ssize_t[::1] order, const floating[::1] shift, const floating[::1] h,
@@ -207,11 +208,12 @@ def ascend(Rows X, const double[::1] s, const Py_ssize_t[::1] order, const float
     cdef floating* step
     cdef floating* q
     cdef floating* p
-    cdef floating* l
+    cdef floating* logs
     cdef Row* row = new_row(source, m, sizeof(floating))
     if row == NULL:
         raise MemoryError
-    z, step, q, p, l = <floating*> row.z, <floating*> row.step, <floating*> row.q, <floating*> row.p, <floating*> row.l
+    z, step = <floating*> row.z, <floating*> row.step
+    q, p, logs = <floating*> row.q, <floating*> row.p, <floating*> row.logs
     with nogil:
         for t in range(order.shape[0]):
             i = order[t]
@@ -225,7 +227,7 @@ def ascend(Rows X, const double[::1] s, const Py_ssize_t[::1] order, const float
             for k in range(m):
                 step[k] = <floating> s[i] * (q[k] - p[k])
                 moved[i] = max(moved[i], <floating> fabs(step[k]))
-                L[i, k] = l[k]
+                L[i, k] = logs[k]
             add_outer(row, step + first, K, &W[0])
             for k in range(K):
                 b[k] += <floating> (h_b * step[first + k])

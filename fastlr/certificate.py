@@ -25,7 +25,8 @@ from fastlr.losses import Softmax, SquaredHinge
 class Certificate:
     """objective = F(W, b); min F lies in [objective - gap, objective]; residual = largest |gradient| of
     the smooth part relative to its value at the null model. G (K, d) and G_b (K,) are the gradient of the
-    loss at the certified point (W, b), in float64, for methods that go on from there."""
+    loss at the certified point (W, b), in float64, for methods that go on from there. V (K, d) is that of
+    the dual point that gave the bound."""
 
     objective: float
     gap: float
@@ -34,6 +35,7 @@ class Certificate:
     b: np.ndarray
     G: np.ndarray
     G_b: np.ndarray
+    V: np.ndarray
 
 
 def feasible_masses(mass, wanted):
@@ -83,10 +85,11 @@ def certify(problem, W, b):
         slope = max(slope, _largest(residual + penalty.intercept_curvature * b))
     with np.errstate(over="ignore"):  # where no feature tells anything, every slope is large
         slope /= max(_largest(problem.null_gradient), np.finfo(float).tiny)
-    bound = _BOUNDS[type(problem.loss)](problem, W, b, value, G, residual)
-    # The loss is never negative: zero is a bound, too.
-    gap = max(objective - max(bound, 0.0), 0.0)
-    return Certificate(objective, gap, slope, W, b, G, residual)
+    bound, V = _BOUNDS[type(problem.loss)](problem, W, b, value, G, residual)
+    if not bound > 0:
+        # The loss is never negative: zero is a bound, too. It is that of Q = Y, or of alpha = 0.
+        bound, V = 0.0, np.zeros_like(G)
+    return Certificate(objective, max(objective - bound, 0.0), slope, W, b, G, residual, V)
 
 
 def _both_classes(column, total):
@@ -95,7 +98,7 @@ def _both_classes(column, total):
 
 
 def softmax_bound(problem, W, b, value, G, residual):
-    """The best D found from the probabilities at (W, b); G and residual are the gradient there."""
+    """The best D found from the probabilities at (W, b), and its V; G and residual are the gradient there."""
     loss, penalty = problem.loss, problem.penalty
     # X' S P and X' S Q by class, centred; Q has the wanted masses.
     XP, mass = G + problem.label_sums, residual + loss.column_mass
@@ -118,28 +121,32 @@ def softmax_bound(problem, W, b, value, G, residual):
         entropy = problem.data.dual_entropy(W, bias, loss, shrink, receive, mix)
         return entropy, entropy - conjugate(mix)
 
-    return best_mix(dual, conjugate, penalty, V)
+    bound, mix = best_mix(dual, conjugate, penalty, V)
+    V *= mix
+    return bound, V
 
 
 def best_mix(dual, conjugate, penalty, V):
-    """The best D found over Q <- (1 - c) Y + c Q, whose V is c V. c = 0 gives D = 0: F is never negative.
+    """The best D found over Q <- (1 - c) Y + c Q, whose V is c V, and its c. c = 0 gives D = 0: F is never
+    negative.
 
     `dual` and `conjugate` are functions of c: (entropy of Q, D) and g*(c V).
     """
     mix = penalty.largest_feasible(V)
     if mix == 0:
-        return 0.0
+        return 0.0, 0.0
     entropy, best = dual(mix)
     if penalty.l2 > 0:
         # The entropy is concave in c and 0 at c = 0, so c * entropy is below it: a cheap guide to c.
         found = minimize_scalar(lambda c: conjugate(c) - c * entropy, bounds=(0, 1), method="bounded")
         if found.x < 0.999 and -found.fun > best:
-            best = max(dual(found.x)[1], -found.fun)
-    return best
+            return max(dual(found.x)[1], -found.fun), found.x
+    return best, mix
 
 
 def squared_hinge_bound(problem, W, b, value, G, residual):
-    """The best D found from alpha_i = 2 s_i (1 - t_i z_i)_+; value, G and residual are those at (W, b).
+    """The best D found from alpha_i = 2 s_i (1 - t_i z_i)_+, and its V; value, G and residual are those at
+    (W, b).
 
     No pass is needed: V = -G, sum_i alpha_i^2 / (4 s_i) is the loss, sum_i alpha_i (1 - t_i z_i) twice that.
     """
@@ -150,15 +157,15 @@ def squared_hinge_bound(problem, W, b, value, G, residual):
         lacking, lack = (0, V_b[0]) if V_b[0] > 0 else (1, -V_b[0])
         mass, sums = problem.loss.class_mass[lacking], problem.label_sums
         if lack > 0 and mass == 0:
-            return 0.0
+            return 0.0, V
         delta = lack / mass if lack > 0 else 0.0
         square += delta * (total - lack) / 4 + delta**2 * mass / 4
         total += lack
         V = V + delta * (sums if lacking == 1 else sums - problem.centred_total)
     if not (total > 0 and 0 < square < np.inf):
-        return 0.0
+        return 0.0, V
     c = problem.penalty.best_scale(total, square, V, V_b)
-    return c * total - c**2 * square - problem.penalty.conjugate(c * V, c * V_b)
+    return c * total - c**2 * square - problem.penalty.conjugate(c * V, c * V_b), c * V
 
 
 _BOUNDS = {Softmax: softmax_bound, SquaredHinge: squared_hinge_bound}

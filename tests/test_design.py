@@ -12,7 +12,7 @@ FLOORS = [
     {"_kernels"},
     {"validate", "data", "blas"},
     {"losses", "penalties"},
-    {"problem", "certificate"},
+    {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping"},
     {"linear_model"},
     {"plots", "metrics", "model_selection", "_version", "__init__"},

@@ -147,8 +147,8 @@ def _start(problem, rng, dtype):
     W, b = problem.start(np.float64)
     part = _sample(problem, rng)
     if part is None:
-        F = problem.null_objective
-        return Certificate(F, F, 1.0, W, b, problem.null_gradient, problem.null_slopes)
+        F, G = problem.null_objective, problem.null_gradient
+        return Certificate(F, F, 1.0, W, b, G, problem.null_slopes, np.zeros_like(G))
     result = minimise(
         part,
         newton_cd(part, W, b, rng, dtype),

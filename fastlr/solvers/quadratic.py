@@ -11,7 +11,7 @@ Shapes: n samples, d features, K score columns. Scores and residuals are K x n, 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from fastlr._kernels import descent, scores
 from fastlr.data import Pairs
@@ -125,16 +125,22 @@ def _polish(H, q, w, cut):
     for step in range(3):
         free = np.flatnonzero((w != 0) | (cut == 0))
         rows = H[free].astype(np.float64)
+        slopes = q[free] + cut[free] * np.sign(w[free])
         try:
-            move = -solve(rows[:, free], q[free] + cut[free] * np.sign(w[free]), assume_a="pos")
+            # Not `solve`, which warns where H is nearly singular.
+            move = -cho_solve(cho_factor(rows[:, free], check_finite=False), slopes, check_finite=False)
         except LinAlgError:
             return step > 0
         old = w[free]
         crosses = (cut[free] > 0) & (old * move < 0)
         reach = np.divide(-old, move, out=np.full(len(free), np.inf), where=crosses)
         t = min(1.0, reach.min(initial=np.inf))
-        w[free] = np.where(reach <= t, 0.0, old + t * move)
-        q += (w[free] - old) @ rows[:, : len(q)]
+        new = np.where(reach <= t, 0.0, old + t * move)
+        change = (new - old) @ rows[:, : len(q)]
+        if not slopes @ (new - old) + change[free] @ (new - old) / 2 < 0:  # at the minimum, but for rounding
+            return step > 0
+        w[free] = new
+        q += change
         if t == 1.0:
             break
     return True

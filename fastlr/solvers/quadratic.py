@@ -94,7 +94,7 @@ class Gram:
     """H itself: n a^2 / 2 multiply-adds, then a^2 a sweep; for dense data."""
 
     rounds = 1  # each takes a Hessian; a look at all features is cheap beside that
-    sweeps, polishes = 1000, 10
+    sweeps, polishes = 100, 10
 
     def __init__(self, problem, active, dtype):
         self.problem, self.active = problem, active
@@ -119,9 +119,9 @@ class Gram:
 
 
 def _polish(H, q, w, cut):
-    """Where coordinate descent crawls: goes to the minimum over the weights that are not zero, or to where
-    the first of them becomes zero; three times at most. w and the gradient q change in place. A step lowers
-    the model, as signs stay as they are along it (Lee, Battle, Raina and Ng 2006). Whether there was one."""
+    """Where coordinate descent crawls: goes towards the minimum over the weights that are not zero, for the
+    signs that they have, as far as the model falls that way, signs changing (Lee, Battle, Raina and Ng 2006);
+    three times at most. w and the gradient q change in place. Whether there was a step."""
     for step in range(3):
         free = np.flatnonzero((w != 0) | (cut == 0))
         rows = H[free].astype(np.float64)
@@ -131,19 +131,29 @@ def _polish(H, q, w, cut):
             move = -cho_solve(cho_factor(rows[:, free], check_finite=False), slopes, check_finite=False)
         except LinAlgError:
             return step > 0
-        old = w[free]
-        crosses = (cut[free] > 0) & (old * move < 0)
-        reach = np.divide(-old, move, out=np.full(len(free), np.inf), where=crosses)
-        t = min(1.0, reach.min(initial=np.inf))
-        new = np.where(reach <= t, 0.0, old + t * move)
-        change = (new - old) @ rows[:, : len(q)]
-        if not slopes @ (new - old) + change[free] @ (new - old) / 2 < 0:  # at the minimum, but for rounding
+        old, fall = w[free], -slopes @ move
+        if not fall > 1e-14 * np.abs(slopes) @ np.abs(old):  # at the minimum, but for rounding
             return step > 0
+        t, zero = _lowest(old, move, cut[free], fall)
+        new = np.where(zero, 0.0, old + t * move)
         w[free] = new
-        q += change
+        q += (new - old) @ rows[:, : len(q)]
         if t == 1.0:
             break
     return True
+
+
+def _lowest(w, move, cut, fall):
+    """Where the model is lowest along w + t move; its slope is fall (t - 1) until a weight changes sign, and
+    higher by 2 cut |move| from there on. Also which weights are zero there."""
+    at = np.divide(-w, move, out=np.full(len(w), np.inf), where=(cut > 0) & (w * move < 0))
+    order = np.argsort(at)
+    kinks = np.concatenate([[0.0], at[order], [np.inf]])
+    risen = np.append(0.0, np.cumsum(2 * cut[order] * np.abs(move[order])))
+    bottoms = 1 - risen / fall  # where the slope is zero, were there no further kinks
+    last = np.flatnonzero(kinks[:-1] <= bottoms)[-1]  # kink that the model still falls beyond
+    t = min(bottoms[last], kinks[last + 1])
+    return t, at == t
 
 
 class Columns:

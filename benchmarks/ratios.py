@@ -5,23 +5,17 @@ least and the greatest in brackets. DIR/mnist holds the IDX files of MNIST.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import sklearn
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
-from benchmarks import numpy_softmax, workloads
+from benchmarks import numpy_softmax, peers, workloads
+from benchmarks.measure import compared, fit_memory, print_table, seconds, take_turns
 from fastlr import EarlyStopping, LogisticRegression, SGDClassifier
-from fastlr._kernels import simd
 from fastlr.data import Data, available_threads
 from fastlr.losses import Softmax
 
@@ -35,48 +29,6 @@ import {module}
 print(time.perf_counter() - began)
 """
 
-# Memory that a fit needs beyond its data: highest minus present resident set. Where the system
-# allows it, the mark is put back before the fit, lest what loading needed hide what the fit needs.
-MEMORY = """
-import resource, sys, warnings
-import numpy as np
-from fastlr import LogisticRegression, SGDClassifier
-warnings.simplefilter("ignore")
-X, y = np.load(sys.argv[1]), np.load(sys.argv[2])
-touched = int(X.sum())
-
-def resident():
-    try:
-        lines = open("/proc/self/status").read().splitlines()
-        sizes = {{line.split(":")[0]: line.split()[1] for line in lines if "kB" in line}}
-        return int(sizes["VmRSS"]) * 1024, int(sizes["VmHWM"]) * 1024
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak, peak
-
-try:
-    open("/proc/self/clear_refs", "w").write("5")
-except OSError:
-    pass
-before, _ = resident()
-{estimator}.fit(X, y)
-_, peak = resident()
-print(100 * (peak - before) / X.nbytes)
-"""
-
-
-def take_turns(sides, repeats):
-    """Seconds of each side, a dict of functions, over rounds in which each runs once. The pause lets the
-    BLAS threads of the side before fall asleep: they spin for a while after their last product."""
-    times = {name: [] for name in sides}
-    for _ in range(repeats):
-        for name, work in sides.items():
-            time.sleep(0.2)
-            began = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - began)
-    return times
-
 
 def in_subprocess(code, *arguments):
     """The number that a fresh interpreter prints."""
@@ -84,32 +36,15 @@ def in_subprocess(code, *arguments):
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def seconds(values):
-    scale, unit = (1e3, "ms") if statistics.median(values) < 1 else (1, "s")
-    middle, low, high = (scale * f(values) for f in (statistics.median, min, max))
-    return f"{middle:.3g} {unit} ({low:.3g} to {high:.3g})"
-
-
-def ratio(peer, ours):
-    """Of the medians; in brackets the least and the greatest of a round."""
-    rounds = [p / o for p, o in zip(peer, ours, strict=True)]
-    middle = statistics.median(peer) / statistics.median(ours)
-    return f"**{middle:.2f}** ({min(rounds):.2f} to {max(rounds):.2f})"
-
-
-def compared(label, times, ours, peer, note=""):
-    return label, seconds(times[ours]), seconds(times[peer]), ratio(times[peer], times[ours]), note
-
-
 def tutorial_fit(X, y, repeats):
     """L1 multinomial regression on 5,000 standardised images, to the tutorial's tolerance."""
     C = workloads.TUTORIAL_C
     X, y = workloads.tutorial(X, y)
     ours = LogisticRegression(C=C, penalty="l1", solver="saga", tol=0.1, random_state=0)
-    peer = workloads.sklearn_saga(C, 0.1, random_state=0)
+    peer = peers.sklearn_model(C, solver="saga", tol=0.1)
     sides = {"fastlr": lambda: ours.fit(X, y), "sklearn": lambda: peer.fit(X, y)}
     times = take_turns(sides, repeats)
-    reached = [workloads.l1_objective(X, y, C, fit.coef_, fit.intercept_) for fit in (ours, peer)]
+    reached = [workloads.objective(X, y, C, fit.coef_, fit.intercept_) for fit in (ours, peer)]
     note = f"objective {reached[0]:.3f}, peer {reached[1]:.3f}; optimum {TUTORIAL_OPTIMUM}"
     label = "tutorial fit, L1, tol 0.1, against scikit-learn SAGA"
     yield compared(label, times, "fastlr", "sklearn", note)
@@ -215,21 +150,17 @@ def fused_pass(X, y, repeats):
 
 def memory(X, y, repeats):
     """Peak memory of fits on uint8 beyond the data, each in an interpreter of its own."""
+    X, y = X[:60_000], y[:60_000]
+    few = {"scaling": "unit", "max_iter": 3}
     estimators = {
-        "LogisticRegression (saga)": "LogisticRegression(C=0.01, penalty='l1', scaling='unit', "
-        "solver='saga', tol=1e-2, max_iter=3)",
-        "LogisticRegression (lbfgs)": "LogisticRegression(C=0.01, scaling='unit', solver='lbfgs', "
-        "max_iter=3)",
-        "SGDClassifier": "SGDClassifier(eta0=0.24, scaling='unit', tol=None, max_iter=3)",
+        "LogisticRegression (saga)": LogisticRegression("l1", C=0.01, solver="saga", tol=1e-2, **few),
+        "LogisticRegression (lbfgs)": LogisticRegression(C=0.01, solver="lbfgs", **few),
+        "SGDClassifier": SGDClassifier(eta0=0.24, tol=None, **few),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        paths = Path(folder, "X.npy"), Path(folder, "y.npy")
-        np.save(paths[0], X[:60_000])
-        np.save(paths[1], y[:60_000])
-        for name, estimator in estimators.items():
-            percents = [in_subprocess(MEMORY.format(estimator=estimator), *paths) for _ in range(3)]
-            note = f"of X beyond X, uint8 60,000 x 784 ({max(percents):.1f} % at most)"
-            yield f"peak memory, {name}", f"{statistics.median(percents):.1f} %", "", "", note
+    for name, estimator in estimators.items():
+        percents = [100 * extra / X.nbytes for extra in fit_memory(estimator, X, y)]
+        note = f"of X beyond X, uint8 60,000 x 784 ({max(percents):.1f} % at most)"
+        yield f"peak memory, {name}", f"{statistics.median(percents):.1f} %", "", "", note
 
 
 def imports(X, y, repeats):
@@ -255,28 +186,6 @@ ROWS = {
 }
 
 
-def machine():
-    """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        fields = [line.split(": ") for line in Path("/proc/cpuinfo").read_text().splitlines()]
-        model = next((field[1] for field in fields if field[0].startswith("model name")), model)
-    blas = {
-        f"{pool.get('internal_api')} {pool.get('version')} {pool.get('architecture', '')}".strip()
-        for pool in threadpool_info()
-        if pool.get("user_api") == "blas"
-    }
-    return (
-        f"{model}, {available_threads()} processors; instructions {simd.ISA}; Python "
-        f"{platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, "
-        f"BLAS {' and '.join(sorted(blas))}; {load()}"
-    )
-
-
-def load():
-    return "load " + ", ".join(f"{value:.2f}" for value in os.getloadavg())
-
-
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ratios", description=__doc__)
     parser.add_argument("--data", required=True, help="folder that holds mnist/")
@@ -284,12 +193,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
     options = parser.parse_args()
     X, y = workloads.mnist(options.data)
-    print(f"{machine()}\n")
-    print("| work | fastlr | peer | peer / fastlr | |\n|---|---|---|---|---|")
-    for name in options.only:
-        for row in ROWS[name](X, y, options.repeats):
-            print(f"| {' | '.join(row)} |", flush=True)
-    print(f"\nMedians (least to greatest) of rounds in which sides took turns; at the end {load()}")
+    print_table(row for name in options.only for row in ROWS[name](X, y, options.repeats))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import workloads
+from benchmarks import peers, workloads
 from fastlr import LogisticRegression
 
 
@@ -22,12 +22,12 @@ def peer_objective(work):
 
 def objective(work, fit):
     X, y, C = work
-    return workloads.l1_objective(X, y, C, fit.coef_, fit.intercept_)
+    return workloads.objective(X, y, C, fit.coef_, fit.intercept_)
 
 
 def fit_sklearn(work):
     X, y, C = work
-    return workloads.sklearn_saga(C, 0.1, random_state=0).fit(X, y)
+    return peers.sklearn_model(C, solver="saga", tol=0.1).fit(X, y)
 
 
 def fit_fastlr(work):

@@ -36,7 +36,7 @@ def build(X, y, penalty, C=1.0, *, hinge=False, weight=None, intercept="free", n
 def fit(problem, tol=1e-8, max_iter=200, start=None, dtype=np.float64, seed=0):
     W, b = problem.start(np.dtype(dtype)) if start is None else start
     steps = SOLVERS["newton-cd"].steps(problem, W, b, np.random.default_rng(seed), np.dtype(dtype))
-    return minimise(problem, steps, W, b, tol=tol, max_iter=max_iter, every_step=True)
+    return minimise(problem, steps, W, b, tol=tol, max_iter=max_iter, pace=np.inf)
 
 
 def assert_optimal(problem, result, tol=1e-8):

@@ -219,11 +219,11 @@ def test_the_minimiser_is_optimal(name):
 @pytest.mark.parametrize("pairs", [0, 1])
 def test_more_pairs_than_a_hessian_has_room_for(name, pairs, monkeypatch):
     problem = PROBLEMS[name]()
-    expected = run(problem, "newton-cd", tol=1e-9, every_step=True)
+    expected = run(problem, "newton-cd", tol=1e-9, pace=np.inf)
     room = sys.modules["fastlr.solvers.newton_cd"]
     monkeypatch.setattr(room, "_GRAM_PAIRS", pairs)
     monkeypatch.setattr(room, "Gram", None)  # it is not called
-    found = run(problem, "newton-cd", tol=1e-9, every_step=True)
+    found = run(problem, "newton-cd", tol=1e-9, pace=np.inf)
     assert found.converged
     assert found.objective == pytest.approx(expected.objective, abs=2e-9 * problem.null_objective)
     assert found.objective == pytest.approx(objective(problem, found.W, found.b), rel=1e-12)

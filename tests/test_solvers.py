@@ -282,7 +282,7 @@ def test_every_step_gets_a_certificate(way):
     problem, points = way
     steps, sent = scripted(points)
     start = problem.start(np.float64)
-    result = minimise(problem, steps, *start, tol=0, max_iter=10, every_step=True)
+    result = minimise(problem, steps, *start, tol=0, max_iter=10, pace=np.inf)
     assert len(result.history["objective"]) == 10
     assert sent[0] is None
     for certificate, (W, b) in zip(sent[1:], points[:9], strict=True):
@@ -384,15 +384,15 @@ def test_max_time_ends_with_a_certificate_of_the_last_point(way, monkeypatch, br
     np.testing.assert_array_equal(result.W, points[result.n_iter - 1][0])
 
 
-@pytest.mark.parametrize("every_step", [False, True])
-def test_max_time_counts_certificates_once_one_is_known(way, monkeypatch, every_step):
+@pytest.mark.parametrize("pace", [2.0, np.inf])
+def test_max_time_counts_certificates_once_one_is_known(way, monkeypatch, pace):
     problem, points = way
     clock = Clock(monkeypatch, certificate=2.0)
     steps = iter_steps([None, *clock.after(1.0, points)])
     start = problem.start(np.float64)
-    result = minimise(problem, steps, *start, tol=1e-9, max_iter=100, max_time=9.5, every_step=every_step)
+    result = minimise(problem, steps, *start, tol=1e-9, max_iter=100, max_time=9.5, pace=pace)
     assert true(problem, result) and result.status == "max_time"
-    if every_step:  # 3, 6 and 9 s; at 9 s there is no time for another certificate
+    if pace == np.inf:  # 3, 6 and 9 s; at 9 s there is no time for another certificate
         assert (clock.now, clock.checks) == (109.0, 3)
     else:  # the only certificate starts when the time is up
         assert (clock.now, clock.checks) == (112.0, 1)
@@ -470,7 +470,7 @@ def test_an_interrupt_in_a_check_ends_with_the_best_model(way, monkeypatch, call
         monkeypatch.setattr(room, "certify", counted)
     steps, _ = scripted(points)
     report = count if where == "report" else None
-    result = minimise(problem, steps, *start, tol=0, max_iter=9, every_step=True, report=report)
+    result = minimise(problem, steps, *start, tol=0, max_iter=9, pace=np.inf, report=report)
     assert true(problem, result) and (result.status, result.n_iter) == ("interrupted", calls)
     # What the interrupted certificate was of is certified only if there is nothing else.
     last = calls if calls == 1 or where == "report" else calls - 1

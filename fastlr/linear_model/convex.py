@@ -281,7 +281,7 @@ class ConvexClassifier(LinearScores):
         steps = solver.steps(problem, W, b, np.random.default_rng(seed), dtype)
         result = minimise(
             problem, _watched(steps, limits.stop), W, b, tol=self.tol, max_iter=max_iter,
-            max_time=limits.max_time, began=limits.began, every_step=solver.every_step,
+            max_time=limits.max_time, began=limits.began, pace=solver.pace,
             stored=stored_dtype(problem.data), report=_printer(problem) if self.verbose else None,
         )  # fmt: skip
         if result.status == "interrupted":

@@ -1,5 +1,6 @@
 """The methods: one file each, one generator each; `minimise` owns the stopping."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,15 +23,15 @@ class Solver:
     `steps(problem, W, b, rng, dtype)` is a generator: it yields None when it is set up (or the start, in
     arrays of its own that it is going to update in place), then iterates (W, b), one per epoch or iteration;
     None in between lets `minimise` look at the clock. It receives the certificate of what it has yielded,
-    first that of the start, or None; it may return when it can make no more progress. With `every_step`
-    each iterate gets a certificate.
+    first that of the start, or None; it may return when it can make no more progress. `pace` is what an
+    iterate may divide the gap by, at best: infinite for methods whose every iterate deserves a certificate.
     """
 
     name: str
     steps: Callable
     smooth_only: bool = False
     needs_l2: bool = False
-    every_step: bool = False
+    pace: float = 2.0
 
 
 SOLVERS = {
@@ -39,9 +40,9 @@ SOLVERS = {
         Solver("saga", saga),
         Solver("lbfgs", lbfgs, smooth_only=True),
         Solver("cg", cg, smooth_only=True),
-        Solver("newton-cg", newton_cg, smooth_only=True, every_step=True),
-        Solver("newton-cd", newton_cd, every_step=True),
-        Solver("sdca", sdca, smooth_only=True, needs_l2=True),
+        Solver("newton-cg", newton_cg, smooth_only=True, pace=math.inf),
+        Solver("newton-cd", newton_cd, pace=math.inf),
+        Solver("sdca", sdca, smooth_only=True, needs_l2=True, pace=8.0),
     )
 }
 

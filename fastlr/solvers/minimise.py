@@ -12,11 +12,11 @@ from fastlr.certificate import Certificate, certify
 from fastlr.problem import LinearProblem
 
 
-def _pause(n_iter, gap, target):
+def _pause(n_iter, gap, target, pace):
     """Iterations until the next certificate, which costs up to two passes: a tenth of those done, or as many
-    as it takes if each of them halves the gap, which few methods do for long."""
-    hopeful = math.log2(max(gap / target, 1)) if target > 0 else 1
-    return max(1, n_iter // 10, math.ceil(min(hopeful, max(n_iter, 16))))
+    as it takes if each of them divides the gap by `pace`, which few methods do for long."""
+    hopeful = math.log(max(gap / target, 1)) / math.log(pace) if target > 0 else 1
+    return max(1, n_iter // 10 if pace < math.inf else 1, math.ceil(min(hopeful, max(n_iter, 16))))
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,13 @@ def _send(steps, certificate):
         return _END
 
 
-def _iterate(run, steps, max_iter, every_step):
+def _iterate(run, steps, max_iter, pace):
     """Takes iterates until there is a reason to end; returns the status."""
     if (max_iter == 0 or run.latest[0].any() or run.problem.null_is_optimal) and (status := run.check()):
         return status
     if max_iter > 0 and not run.time_is_up:
         run.latest = next(steps, None) or run.latest
-    next_check = _pause(0, min(run.gap, run.problem.null_objective), run.target)
+    next_check = _pause(0, min(run.gap, run.problem.null_objective), run.target, pace)
     told = run.certificate
     while run.n_iter < max_iter:
         if run.time_is_up:
@@ -150,16 +150,16 @@ def _iterate(run, steps, max_iter, every_step):
         if iterate is None:
             continue
         run.take(iterate)
-        if every_step or run.n_iter >= min(next_check, max_iter):
+        if run.n_iter >= min(next_check, max_iter):
             if status := run.check():
                 return status
-            next_check = run.n_iter + _pause(run.n_iter, run.gap, run.target)
+            next_check = run.n_iter + _pause(run.n_iter, run.gap, run.target, pace)
             told = run.certificate
     return "max_iter"
 
 
 def minimise(
-    problem, steps, W, b, *, tol, max_iter, max_time=None, began=None, every_step=False, stored=np.float64,
+    problem, steps, W, b, *, tol, max_iter, max_time=None, began=None, pace=2.0, stored=np.float64,
     report=None,
 ):  # fmt: skip
     """Runs a solver until its certificate satisfies `tol`, or something else ends it.
@@ -186,8 +186,9 @@ def minimise(
         Seconds to take; the time of the last certificate is counted in once that of another is known.
     began : float, optional
         What `time.perf_counter()` was when time began to count; by default now.
-    every_step : bool, default=False
-        Whether every iterate gets a certificate, for methods of few and expensive iterations.
+    pace : float, default=2
+        What an iterate may divide the gap by, at best: certificates wait accordingly. Infinite for methods
+        of few and expensive iterations.
     stored : dtype
         Certificates describe the model rounded to this type.
     report : callable, optional
@@ -202,12 +203,12 @@ def minimise(
     max_time = np.inf if max_time is None else max_time
     run = _Run(problem, (W, b), tol, began, max_time, stored, report)
     with single_threaded():
-        return _run_to_the_end(run, steps, max_iter, every_step)
+        return _run_to_the_end(run, steps, max_iter, pace)
 
 
-def _run_to_the_end(run, steps, max_iter, every_step):
+def _run_to_the_end(run, steps, max_iter, pace):
     try:
-        status = _iterate(run, steps, max_iter, every_step)
+        status = _iterate(run, steps, max_iter, pace)
         if not run.is_checked:
             status = run.check() or status
     except KeyboardInterrupt:

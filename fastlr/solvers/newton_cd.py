@@ -156,7 +156,7 @@ def _start(problem, rng, dtype):
         b,
         tol=_SAMPLE_TOL,
         max_iter=_SAMPLE_STEPS,
-        every_step=True,
+        pace=np.inf,
     )
     return certify(problem, result.W, result.b)
 

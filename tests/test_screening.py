@@ -53,7 +53,7 @@ def make(kind, seed=0, storage="dense", penalty="l1", strength=0.3, d=30):
 
 
 def solve(problem):
-    result = run(problem, "newton-cd", tol=1e-10, max_iter=200, every_step=True)
+    result = run(problem, "newton-cd", tol=1e-10, max_iter=200, pace=np.inf)
     assert result.converged
     return result.W, result.b
 

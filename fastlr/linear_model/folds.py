@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
+from fastlr.blas import single_threaded
 from fastlr.linear_model.base import thread_count
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
 from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
@@ -83,7 +84,7 @@ def run_all(run, tasks, n_jobs, stop):
         return any(future.done() and future.exception() for future in futures)
 
     # Not joblib's threads, whose results are lost after an interrupt.
-    with ThreadPoolExecutor(n_jobs) as pool:
+    with single_threaded(), ThreadPoolExecutor(n_jobs) as pool:
         futures = []
         try:
             for task in tasks:

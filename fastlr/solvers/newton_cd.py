@@ -105,7 +105,7 @@ def _rounds(problem, at, line, trust):
     pairs = active.pairs
     by_scores = problem.data.is_sparse or len(pairs.feature) > _GRAM_PAIRS
     model = (Columns if by_scores else Gram)(problem, active, np.float32)
-    rest = np.clip(_FORCING * at.gap / problem.null_objective, 1e-6, 1e-2) * 1e-2**trust.failures
+    rest = np.clip(_FORCING * at.gap / problem.null_objective, 1e-9, 1e-2) * 1e-2**trust.failures
     W, b = at.W.copy(order="K"), at.b.copy()
     gradient, first = pairs.take(at.G, at.G_b), None
     for count in range(1, model.rounds + 1):

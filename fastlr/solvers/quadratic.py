@@ -107,8 +107,10 @@ class Gram:
         H = self.problem.data.hessian(*line.curvatures(temper, self.dtype), active.pairs, self.problem.shift)
         diagonal = np.arange(len(w))
         H[diagonal, diagonal] += (active.curvature + damping * active.bound).astype(self.dtype)
+        # A polish costs as much as about a / 30 sweeps.
+        sweeps = max(self.sweeps, len(w))
         for _ in range(self.polishes):
-            at_rest = descent.gram(H, q, w, active.cut, rest, self.sweeps)
+            at_rest = descent.gram(H, q, w, active.cut, rest, sweeps)
             if at_rest or not _polish(H, q, w, active.cut):
                 break
         return w

@@ -15,12 +15,13 @@ from fastlr import LinearSVC, LinearSVCCV, LogisticRegression, LogisticRegressio
 from fastlr.linear_model import folds
 from fastlr.linear_model.convex import ENDINGS, Limits, worst
 from fastlr.solvers import SOLVERS, Result
+from fastlr.solvers.lbfgs import lbfgs
 
 from . import test_logistic, test_svm
 from .test_logistic import toy
 
 CS = [0.05, 0.2, 0.5]
-# tol is out of reach, lest fits end for another reason; L-BFGS has no randomness.
+# tol is out of reach, lest fits end for another reason.
 OPTIONS = {"tol": 1e-12, "n_threads": 1}
 ESTIMATORS = {
     "LogisticRegression": LogisticRegression(C=0.5, **OPTIONS),
@@ -31,6 +32,17 @@ ESTIMATORS = {
     "LogisticRegressionCV 1se": LogisticRegressionCV(Cs=CS, cv=3, rule="1se", **OPTIONS),
     "LinearSVCCV": LinearSVCCV(Cs=CS, cv=3, **OPTIONS),
 }
+
+
+def put_in_place(monkeypatch, steps):
+    """That method is now every solver, whichever an estimator chooses."""
+    for name, solver in SOLVERS.items():
+        monkeypatch.setitem(SOLVERS, name, replace(solver, steps=steps, every_step=False))
+
+
+@pytest.fixture(autouse=True)
+def one_solver(monkeypatch):
+    put_in_place(monkeypatch, lbfgs)
 
 
 def each_estimator(test):
@@ -122,15 +134,14 @@ def test_time_is_up_on_the_way(clf, n_classes, max_time, monkeypatch):
 
 def dawdling(monkeypatch):
     """L-BFGS that lets time pass between its iterates."""
-    real = SOLVERS["lbfgs"]
 
-    def steps(problem, W, b, rng, dtype):
-        for iterate in real.steps(problem, W, b, rng, dtype):
+    def steps(*start):
+        for iterate in lbfgs(*start):
             for _ in range(19):
                 yield None
             yield iterate
 
-    monkeypatch.setitem(SOLVERS, "lbfgs", replace(real, steps=steps))
+    put_in_place(monkeypatch, steps)
 
 
 def test_limits(monkeypatch):
@@ -161,15 +172,15 @@ def test_of_several_statuses_the_worst_is_told():
 
 def interrupting(monkeypatch, after, act):
     """L-BFGS in which, after so many iterates of all fits, something happens."""
-    real, count = SOLVERS["lbfgs"], itertools.count()
+    count = itertools.count()
 
-    def steps(problem, W, b, rng, dtype):
-        for iterate in real.steps(problem, W, b, rng, dtype):
+    def steps(*start):
+        for iterate in lbfgs(*start):
             if iterate is not None and next(count) == after:
                 yield from act()
             yield iterate
 
-    monkeypatch.setitem(SOLVERS, "lbfgs", replace(real, steps=steps))
+    put_in_place(monkeypatch, steps)
 
 
 def from_within():

@@ -1,7 +1,6 @@
 """LinearSVC and LinearSVCCV: against scikit-learn, their own claims, and the symmetries of the problem."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,26 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import LinearSVC, LinearSVCCV
-from fastlr.solvers import SOLVERS
 
 from . import reference
-from .test_certificate import solve
 from .test_logistic import STORAGES, assert_same_model, dense, toy, units_of
 
 TIGHT = {"tol": 1e-9, "max_iter": 20000, "n_threads": 1}
-
-
-# Until newton-cd takes the squared hinge with a penalised intercept, the slow solver of the tests
-# stands in for it. Nothing else depends on this fixture.
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch):
-    def steps(problem, W, b, rng, dtype):
-        yield None
-        found = solve(problem)
-        while True:
-            yield found
-
-    monkeypatch.setitem(SOLVERS, "newton-cd", replace(SOLVERS["newton-cd"], steps=steps))
 
 
 def true_objective(clf, X, y, weight=None):

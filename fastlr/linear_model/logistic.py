@@ -31,9 +31,10 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         Share of the L1 penalty.
     fit_intercept : bool, default=True
     class_weight : dict, "balanced" or None, default=None
-    solver : {"auto", "saga", "lbfgs"}, default="auto"
-        "saga" takes every penalty, "lbfgs" none with an L1 part; "auto" goes by the problem, and
-        `explain()` tells why. scikit-learn's other names stand for what is nearest to them.
+    solver : {"auto", "saga", "newton-cd", "lbfgs", "cg", "newton-cg", "sdca"}, default="auto"
+        "saga" and "newton-cd" take every penalty, the others none with an L1 part, and "sdca" needs an L2
+        penalty; "auto" goes by the problem, and `explain()` tells why. scikit-learn's other names stand for
+        what is nearest to them.
     tol : float, default=1e-4
         The fit ends when `dual_gap_` is at most `tol` times the objective of the best model that has an
         intercept only. Without a penalty, also when the largest gradient entry is at most `tol` times

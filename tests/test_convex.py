@@ -37,7 +37,7 @@ ESTIMATORS = {
 def put_in_place(monkeypatch, steps):
     """That method is now every solver, whichever an estimator chooses."""
     for name, solver in SOLVERS.items():
-        monkeypatch.setitem(SOLVERS, name, replace(solver, steps=steps, every_step=False))
+        monkeypatch.setitem(SOLVERS, name, replace(solver, steps=steps, pace=2.0))
 
 
 @pytest.fixture(autouse=True)

@@ -189,8 +189,9 @@ class ConvexClassifier(LinearScores):
     `random_state` and `verbose`, `solver` unless they have a `_choose` of their own, and those that inherit
     `fit` also `warm_start`. They define
 
-        _strengths()                           factor of the losses, L1 and L2 strengths
-        _problems(training, factor, l1, l2)    a list of LinearProblem, one for all score columns or for each
+        _strengths()                                 factor of the losses, L1 and L2 strengths
+        _problems(training, factor, l1, l2, data)    a list of LinearProblem, one for all score columns or one
+                                                     for each; on that Data where the caller has it
     """
 
     def fit(self, X, y, sample_weight=None, max_time=None):

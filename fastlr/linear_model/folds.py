@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
 from fastlr.blas import single_threaded
+from fastlr.data import Data
 from fastlr.linear_model.base import thread_count
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
 from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
@@ -217,6 +218,8 @@ class GridClassifier(ConvexClassifier):
         folds = split(self.cv, training)
         tasks = [(task, fold, l) for task, (fold, l) in enumerate(np.ndindex(len(folds), len(ratios)))]
         n_jobs, n_threads = workers(self.n_jobs, self.n_threads, len(tasks))
+        # One for all, as sparse X may keep a copy by columns there.
+        data = Data(training.X, n_threads)
 
         def run(task, number, l):
             """The solutions of one path by place, and their scores."""
@@ -227,11 +230,10 @@ class GridClassifier(ConvexClassifier):
             own = limits.share(rounds + bool(self.refit))
             part = replace(training, weight=folds[number].training)
             model = self._model(n_threads=n_threads, random_state=seed + number)
-            problems = model._problems(part, 1.0, ratios[l], 1.0 - ratios[l])
+            problems = model._problems(part, 1.0, ratios[l], 1.0 - ratios[l], data)
             for c, solution in fit_path(model, problems, Cs, own, self.verbose - 1):
                 solutions[c] = solution
                 if solution.status not in CUT_SHORT:
-                    data = problems[0].data
                     scores[c] = self._score(model, data, solution, training, folds[number])
             if self.verbose:
                 print(

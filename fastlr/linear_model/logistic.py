@@ -150,9 +150,9 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         l1_ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio or 0.0)
         return float(self.C), float(l1_ratio), 1.0 - l1_ratio
 
-    def _problems(self, training, factor, l1, l2):
+    def _problems(self, training, factor, l1, l2, data=None):
         """The one problem of all classes, with `factor` times the losses and these strengths."""
-        data, K = Data(training.X, thread_count(self.n_threads)), len(training.classes)
+        data, K = data or Data(training.X, thread_count(self.n_threads)), len(training.classes)
         weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
         loss = Softmax(training.y, factor * weight, K)
         # As of a StandardScaler, which knows no class weights.

@@ -187,9 +187,13 @@ class LinearSVC(ConvexClassifier):
         """Factor of the losses, L1 and L2 strengths."""
         return float(self.C), float(self.penalty == "l1"), float(self.penalty == "l2")
 
-    def _problems(self, training, factor, l1, l2):
+    def _problems(self, training, factor, l1, l2, data=None):
         """The problem of each score column, with `factor` times the losses and these strengths."""
-        data, classes, y = Data(training.X, thread_count(self.n_threads)), training.classes, training.y
+        data, classes, y = (
+            data or Data(training.X, thread_count(self.n_threads)),
+            training.classes,
+            training.y,
+        )
         weight = validate.balanced(self.class_weight, classes, y, training.weight)
         # As of a StandardScaler, which knows no class weights.
         plain = Softmax(y, training.weight, len(classes))

@@ -26,11 +26,24 @@ def mnist_like(n, seed=0):
     for image in prototypes:
         for row, column in rng.uniform(6, 22, size=(5, 2)):
             image += np.exp(-((grid[:, None] - row) ** 2 + (grid - column) ** 2) / 8)
-    y = rng.integers(10, size=n)
-    prototypes = 255 * prototypes.reshape(10, 784)
+    return _overlapping(255 * prototypes.reshape(10, 784), n, rng)
+
+
+def strips_like(n, d, K, seed=0):
+    """The same in one dimension and in any size: uint8 (n, d) of K overlapping classes, most of it zero."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(0, d, size=(K, 5, 1))
+    prototypes = np.exp(-((np.arange(d) - places) ** 2) / (2 * (d / 40) ** 2)).sum(axis=1)
+    return _overlapping(255 * prototypes, n, rng)
+
+
+def _overlapping(prototypes, n, rng):
+    """Noisy mixtures of two prototypes (K, d), of which the stronger is mostly that of the class."""
+    K, d = prototypes.shape
+    y = rng.integers(K, size=n)
     own, strange = rng.uniform(0.5, 1.5, size=(n, 1)), rng.uniform(0, 1, size=(n, 1))
-    noise = rng.normal(scale=60, size=(n, 784))
-    X = own * prototypes[y] + strange * prototypes[rng.integers(10, size=n)] + noise - 90
+    noise = rng.normal(scale=60, size=(n, d))
+    X = own * prototypes[y] + strange * prototypes[rng.integers(K, size=n)] + noise - 90
     return np.clip(X, 0, 255).astype(np.uint8), y
 
 

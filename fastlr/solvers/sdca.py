@@ -24,6 +24,7 @@ _SHARE, _GRIP = 0.1, 10.0
 # Between two passes over all rows, one in 20 is visited ten times: text at C = 100 takes a fourth of the
 # visits then, and what converges in a few epochs no more than before (raced on 20 Newsgroups).
 _PART, _REVISITS = 20, 10
+_ROW_WORK = 100  # multiply-adds for each class of a row that Newton's steps stand for
 _SMALLEST = np.exp(kernel.LOWEST)
 # Certificates in a row without a smaller gap, after which the arithmetic is thought to be exhausted.
 _PATIENCE = {np.dtype(np.float32): 3, np.dtype(np.float64): 50}
@@ -59,7 +60,8 @@ class _Dual:
 
     def _calls(self, count):
         """Slices of the rows to visit, each for a call of about 0.1 s at most."""
-        size = max(1, int(CALL_WORK / self.problem.data.row_work(len(self.b))))
+        work = self.problem.data.row_work(len(self.b)) + _ROW_WORK * self.L.shape[1]
+        size = max(1, int(CALL_WORK / work))
         return (slice(first, first + size) for first in range(0, count, size))
 
     def image(self):

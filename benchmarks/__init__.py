@@ -1,1 +1,2 @@
-"""Measurements against NumPy and scikit-learn; start with `python -m benchmarks.ratios --help`."""
+"""Measurements against NumPy, scikit-learn and others; start with `python -m benchmarks.ratios --help`,
+and the same with `benchmarks.certified` and `benchmarks.growth`."""

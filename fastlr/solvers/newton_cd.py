@@ -1,7 +1,7 @@
 """Proximal Newton with coordinate descent: min_W,b  sum_i s_i loss_i + l1 |W|_1 + l2/2 |W|^2.
 
 1. working set: the weights that are not zero and the strongest violators of the optimality conditions,
-   half as many at most (but 100);
+   as many or half as many at most (but 100);
 2. quadratic model of the loss on them, exact over all classes: models of one class at a time need not
    converge where data are nearly separable or correlated;
 3. minimise it with the penalty by coordinate descent;
@@ -66,6 +66,14 @@ def _violators(problem, at, room):
     return mask
 
 
+def _growth(problem, at, trust):
+    """How many violators may enter, as a part of the support."""
+    if problem.data.is_sparse:
+        return 1.0  # its working sets are solved before they grow
+    # Far from the optimum of the last one, violators say little: many would enter in vain.
+    return 0.5 if trust.promise <= 0.1 * at.gap else 0.125
+
+
 def _search(line, D, active, w, step, slope):
     """The length t of a step, 1 where that lowers F well, else near the minimum along it; and the residuals
     there."""
@@ -98,9 +106,7 @@ def _search(line, D, active, w, step, slope):
 def _rounds(problem, at, line, trust):
     """Newton steps on a working set, on from a certified point; the new (W, b)."""
     support = at.W != 0
-    # Far from the optimum of the last working set, its violators say little: many would enter in vain.
-    share = 2 if trust.promise <= 0.1 * at.gap else 8
-    mask = support | _violators(problem, at, max(_LEAST, np.count_nonzero(support) // share))
+    mask = support | _violators(problem, at, max(_LEAST, int(_growth(problem, at, trust) * support.sum())))
     active = Active.of(problem, mask)
     pairs = active.pairs
     by_scores = problem.data.is_sparse or len(pairs.feature) > _GRAM_PAIRS

@@ -58,8 +58,9 @@ class _Rule(NamedTuple):
     because: str
 
 
-def _n_weights(problem):
-    return problem.loss.n_columns * problem.data.d
+def _size(problem):
+    """Samples times weights."""
+    return problem.data.n * problem.loss.n_columns * problem.data.d
 
 
 # What "auto" goes by: the first rule that holds. Raced on MNIST, 20 Newsgroups and scikit-learn's small data.
@@ -75,11 +76,9 @@ RULES = (
         "with an L1 part few weights matter, and Newton's method on these is the fastest",
     ),
     _Rule(
-        lambda problem, tol: (
-            problem.penalty.l2 > 0 and not problem.data.is_sparse and _n_weights(problem) <= 500
-        ),
+        lambda problem, tol: problem.penalty.l2 > 0 and not problem.data.is_sparse and _size(problem) <= 1e6,
         "newton-cd",
-        "for so few weights the whole Hessian is cheap",
+        "at this size the whole Hessian is cheap",
     ),
     _Rule(
         lambda problem, tol: (

@@ -12,6 +12,10 @@ from libc.stdint cimport int32_t, int64_t
 from .simd cimport add_scaled, floating
 
 
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+
 cdef inline double minimiser(double w, double q, double h, double cut) noexcept nogil:
     """Of q (v - w) + h/2 (v - w)^2 + cut |v| over v."""
     cdef double v = w - q / h
@@ -38,10 +42,10 @@ def gram(const floating[:, ::1] H, double[::1] q, double[::1] w, const double[::
     """
     cdef Py_ssize_t a = w.shape[0], c, _
     cdef double lowered, total = 0, new, h, step
-    cdef bint whole = True, at_rest = False
-    with nogil:
-        for _ in range(max_sweeps):
-            lowered = 0
+    cdef bint whole = True
+    for _ in range(max_sweeps):
+        lowered = 0
+        with nogil:
             for c in range(a):
                 h = H[c, c]
                 if h <= 0 or (not whole and w[c] == 0):
@@ -52,12 +56,12 @@ def gram(const floating[:, ::1] H, double[::1] q, double[::1] w, const double[::
                     lowered += h * step * step
                     w[c] = new
                     add_scaled(step, &H[c, 0], a, &q[0])
-            total += lowered
-            at_rest = whole and lowered <= rest * total
-            if at_rest:
-                break
-            whole = lowered <= rest * total
-    return bool(at_rest)
+        PyErr_CheckSignals()
+        total += lowered
+        if whole and lowered <= rest * total:
+            return True
+        whole = lowered <= rest * total
+    return False
 
 
 cdef class ColumnModel:
@@ -98,6 +102,7 @@ cdef class ColumnModel:
         for k in range(self.K):
             for c in range(first[k], first[k + 1]):
                 self.h[c] += self.curvature_along(self.column[c], k)
+            PyErr_CheckSignals()
 
     cdef double curvature_along(self, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
         """sum_i x_ij^2 p_i (1 - p_i), or without p."""
@@ -151,31 +156,34 @@ cdef class ColumnModel:
                 if p != NULL:
                     m[i] += change * p[i]
 
-    cdef double sweep(self, double[::1] w, bint whole) noexcept nogil:
-        """Visits all pairs, or those that are not zero; returns a measure of what that lowers the model by."""
+    cdef double sweep(self, double[::1] w, bint whole, Py_ssize_t k) noexcept nogil:
+        """Visits all pairs of score column k, or those that are not zero; returns a measure of what that lowers
+        the model by."""
         cdef double lowered = 0, step, slope, new
-        cdef Py_ssize_t k, c
-        for k in range(self.K):
-            for c in range(self.first[k], self.first[k + 1]):
-                if self.h[c] <= 0 or (not whole and w[c] == 0):
-                    continue
-                slope = self.q[c] + self.extra[c] * (w[c] - self.w0[c]) + self.slope_along(self.column[c], k)
-                new = minimiser(w[c], slope, self.h[c], self.cut[c])
-                step = new - w[c]
-                if step != 0:
-                    lowered += self.h[c] * step * step
-                    w[c] = new
-                    self.move_along(self.column[c], k, step)
+        cdef Py_ssize_t c
+        for c in range(self.first[k], self.first[k + 1]):
+            if self.h[c] <= 0 or (not whole and w[c] == 0):
+                continue
+            slope = self.q[c] + self.extra[c] * (w[c] - self.w0[c]) + self.slope_along(self.column[c], k)
+            new = minimiser(w[c], slope, self.h[c], self.cut[c])
+            step = new - w[c]
+            if step != 0:
+                lowered += self.h[c] * step * step
+                w[c] = new
+                self.move_along(self.column[c], k, step)
         return lowered
 
     def descend(self, double[::1] w, double rest, Py_ssize_t max_sweeps):
         """Sweeps until the model is at rest; w (a,) starts at w0 and changes in place. Returns whether it is."""
         cdef double lowered, total = 0
-        cdef Py_ssize_t _
+        cdef Py_ssize_t k, _
         cdef bint whole = True
         for _ in range(max_sweeps):
-            with nogil:
-                lowered = self.sweep(w, whole)
+            lowered = 0
+            for k in range(self.K):
+                with nogil:
+                    lowered += self.sweep(w, whole, k)
+                PyErr_CheckSignals()
             total += lowered
             if whole and lowered <= rest * total:
                 return True

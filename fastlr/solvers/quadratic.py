@@ -19,6 +19,7 @@ from fastlr.data import Pairs
 # Problems of fewer samples times pairs than this are modelled in float64: that is cheap, and they may be
 # the ill-conditioned ones.
 _SMALL = 1e6
+_CALL_VALUES = 1e9  # of columns, visited in one call of coordinate descent: some seconds
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,10 @@ class Columns:
             self.indptr, self.indices, self.X.data.astype(np.float32) * root[self.indices], root, P, self.at,
             active.pairs.first, q, active.curvature + damping * active.bound, active.cut, w0,
         )  # fmt: skip
-        model.descend(w, max(rest, self.least_rest), self.sweeps)
+        # Long sweeps are few in a call, lest a time limit wait for all of them.
+        values = len(w) * self.X.nnz / max(self.X.shape[1], 1)
+        sweeps = int(np.clip(_CALL_VALUES / (values + 1), 3, self.sweeps))
+        model.descend(w, max(rest, self.least_rest), sweeps)
         return w
 
     def scores(self, line, dW, db):

@@ -21,7 +21,6 @@ import numpy as np
 
 from fastlr.certificate import Certificate, certify
 from fastlr.data import Data
-from fastlr.solvers.minimise import minimise
 from fastlr.solvers.quadratic import Active, Columns, Gram, Scores
 
 _LEAST = 100  # pairs of a working set
@@ -155,21 +154,27 @@ def _start(problem, rng, dtype):
     if part is None:
         F, G = problem.null_objective, problem.null_gradient
         return Certificate(F, F, 1.0, W, b, G, problem.null_slopes, np.zeros_like(G))
-    result = minimise(
-        part,
-        newton_cd(part, W, b, rng, dtype),
-        W,
-        b,
-        tol=_SAMPLE_TOL,
-        max_iter=_SAMPLE_STEPS,
-        pace=np.inf,
-    )
-    return certify(problem, result.W, result.b)
+    steps, certificate = newton_cd(part, W, b, rng, dtype), None
+    next(steps)
+    for _ in range(_SAMPLE_STEPS):
+        try:
+            iterate = steps.send(certificate)
+        except StopIteration:
+            break
+        certificate = None if iterate is None else certify(part, *iterate)
+        yield None
+        if certificate is not None:
+            W, b = certificate.W, certificate.b
+            if certificate.gap <= _SAMPLE_TOL * part.null_objective:
+                break
+    return certify(problem, W, b)
 
 
 def newton_cd(problem, W, b, rng, dtype):
     """Yields (W, b) after each working set; ends where several in a row lower nothing."""
-    at = (yield None) or (certify(problem, W, b) if W.any() else _start(problem, rng, dtype))
+    at = yield None
+    if at is None:
+        at = certify(problem, W, b) if W.any() else (yield from _start(problem, rng, dtype))
     trust, line = _Trust(), Scores(problem, at.W, at.b, dtype)
     while trust.failures < _FAILURES:
         W, b = yield from _rounds(problem, at, line, trust)

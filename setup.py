@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SIMD = "fastlr/_kernels/simd"
-HEADERS = [f"{SIMD}/{name}" for name in ("simd.h", "isa.h", "body.h", "sparse.h")]
+HEADERS = [f"{SIMD}/{name}" for name in ("simd.h", "isa.h", "body.h", "sparse.h", "layers.h")]
 X86_64 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
 # An instruction set's flags reach its own file and no other: nothing else may use the instructions.
 ISA_FLAGS = {"baseline": []}
@@ -56,6 +56,7 @@ modules = [
     kernel("source"),
     kernel("slices", depends=["fastlr/_kernels/team.h"]),
     kernel("sgd", depends=["fastlr/_kernels/team.h"]),
+    kernel("mlp", depends=["fastlr/_kernels/team.h"]),
     kernel("saga", depends=["fastlr/_kernels/team.h"]),
     kernel("lagged"),
     kernel("sdca"),

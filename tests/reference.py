@@ -174,6 +174,49 @@ def sgd_steps(X, y, s, order, batch_size, eta, momentum, fit_intercept, W, b, sh
     return W, b
 
 
+def activation(kind, Z):
+    """f(Z) and f'(Z), f max(z, 0), the logistic function or tanh for kind 0, 1, 2."""
+    if kind == 0:
+        return np.maximum(Z, 0), (Z > 0) * 1.0
+    A = expit(Z) if kind == 1 else np.tanh(Z)
+    return A, A * (1 - A) if kind == 1 else 1 - A**2
+
+
+def mlp_gradient(X, y, s, kind, weights, shift=0.0):
+    """Loss and correct weight of a network with one hidden layer, and gradients of W1, b1, W2 and b2; sums over
+    the rows."""
+    W1, b1, W2, b2 = weights
+    A, slope = activation(kind, scores(X, W1, b1, shift))
+    Z = scores(A, W2, b2)
+    R = residuals(Z, y, s)
+    D = (R @ W2) * slope
+    gradients = gradient(X, D, shift), D.sum(axis=0), gradient(A, R), R.sum(axis=0)
+    return loss(Z, y, s), correct(Z, y, s), gradients
+
+
+def mlp_steps(
+    X, y, s, order, batch_size, eta, kind, alpha, momentum, nesterov, weights, velocities, shift, metric
+):
+    """(loss, correct, weights, velocities) after a step for each minibatch; only W1 and W2 are penalised."""
+    total_loss = total_correct = 0.0
+    for t, rate in enumerate(eta):
+        rows = order[t * batch_size : (t + 1) * batch_size]
+        value, right, gradients = mlp_gradient(X[rows], y[rows], s[rows], kind, weights, shift)
+        total_loss, total_correct = total_loss + value, total_correct + right
+        sizes = metric, 1, 1, 1
+        penalised = [weights[0], 0, weights[2], 0]
+        gradients = [
+            m * g / len(rows) + alpha / len(rows) * w
+            for m, g, w in zip(sizes, gradients, penalised, strict=True)
+        ]
+        velocities = [momentum * v - rate * g for v, g in zip(velocities, gradients, strict=True)]
+        steps = velocities
+        if nesterov:
+            steps = [momentum * v - rate * g for v, g in zip(velocities, gradients, strict=True)]
+        weights = [w + step for w, step in zip(weights, steps, strict=True)]
+    return total_loss, total_correct, weights, velocities
+
+
 def saga_steps(X, y, s, blocks, draws, step_b, fit_intercept, W, b, stored, shift, step, cut, keep):
     """(W, b, stored, sum of stored gradients, sum of stored residuals) after a step for each draw.
 

@@ -31,6 +31,13 @@ cdef extern from "simd.h" nogil:
                            Py_ssize_t K, const float* bias, float* z) noexcept nogil
         void sparse_gradient(const void* x, int stored, const int32_t* columns, Py_ssize_t count, const float* r,
                              Py_ssize_t K, float* G) noexcept nogil
+        void layer(const float* W, Py_ssize_t to_unit, Py_ssize_t to_input, const float* bias, const float* A,
+                   Py_ssize_t lda, Py_ssize_t B, Py_ssize_t J, Py_ssize_t K, float* Z, Py_ssize_t ldz) noexcept nogil
+        void activate(int kind, float* Z, Py_ssize_t ldz, Py_ssize_t B, Py_ssize_t J) noexcept nogil
+        void slope(int kind, const float* A, float* D, Py_ssize_t ld, Py_ssize_t B, Py_ssize_t J) noexcept nogil
+        void momentum_step(float* w, float* v, const float* G, float scale, float c, const float* shift,
+                           const float* metric, float decay, float eta, float momentum, bint nesterov,
+                           Py_ssize_t n) noexcept nogil
 
     ctypedef struct SimdDouble "fastlr_simd_double":
         void scores(const double* const* rows, const double* W, Py_ssize_t ldw, const double* bias,
@@ -60,6 +67,13 @@ cdef extern from "simd.h" nogil:
                            Py_ssize_t K, const double* bias, double* z) noexcept nogil
         void sparse_gradient(const void* x, int stored, const int32_t* columns, Py_ssize_t count, const double* r,
                              Py_ssize_t K, double* G) noexcept nogil
+        void layer(const double* W, Py_ssize_t to_unit, Py_ssize_t to_input, const double* bias, const double* A,
+                   Py_ssize_t lda, Py_ssize_t B, Py_ssize_t J, Py_ssize_t K, double* Z, Py_ssize_t ldz) noexcept nogil
+        void activate(int kind, double* Z, Py_ssize_t ldz, Py_ssize_t B, Py_ssize_t J) noexcept nogil
+        void slope(int kind, const double* A, double* D, Py_ssize_t ld, Py_ssize_t B, Py_ssize_t J) noexcept nogil
+        void momentum_step(double* w, double* v, const double* G, double scale, double c, const double* shift,
+                           const double* metric, double decay, double eta, double momentum, bint nesterov,
+                           Py_ssize_t n) noexcept nogil
 
     const Py_ssize_t PAD "FASTLR_PAD"
 
@@ -160,6 +174,39 @@ cdef inline void sparse_gradient(const char* x, int stored, const int32_t* colum
         simd_float.sparse_gradient(x, stored, columns, count, r, K, G)
     else:
         simd_double.sparse_gradient(x, stored, columns, count, r, K, G)
+
+
+cdef inline void layer(const floating* W, Py_ssize_t to_unit, Py_ssize_t to_input, const floating* bias,
+                       const floating* A, Py_ssize_t lda, Py_ssize_t B, Py_ssize_t J, Py_ssize_t K,
+                       floating* Z, Py_ssize_t ldz) noexcept nogil:
+    if floating is float:
+        simd_float.layer(W, to_unit, to_input, bias, A, lda, B, J, K, Z, ldz)
+    else:
+        simd_double.layer(W, to_unit, to_input, bias, A, lda, B, J, K, Z, ldz)
+
+
+cdef inline void activate(int kind, floating* Z, Py_ssize_t ldz, Py_ssize_t B, Py_ssize_t J) noexcept nogil:
+    if floating is float:
+        simd_float.activate(kind, Z, ldz, B, J)
+    else:
+        simd_double.activate(kind, Z, ldz, B, J)
+
+
+cdef inline void slope(int kind, const floating* A, floating* D, Py_ssize_t ld, Py_ssize_t B,
+                       Py_ssize_t J) noexcept nogil:
+    if floating is float:
+        simd_float.slope(kind, A, D, ld, B, J)
+    else:
+        simd_double.slope(kind, A, D, ld, B, J)
+
+
+cdef inline void momentum_step(floating* w, floating* v, const floating* G, floating scale, floating c,
+                               const floating* shift, const floating* metric, floating decay, floating eta,
+                               floating momentum, bint nesterov, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        simd_float.momentum_step(w, v, G, scale, c, shift, metric, decay, eta, momentum, nesterov, n)
+    else:
+        simd_double.momentum_step(w, v, G, scale, c, shift, metric, decay, eta, momentum, nesterov, n)
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:

@@ -519,11 +519,13 @@ PACKER(pack_float, float)
 PACKER(pack_double, double)
 
 #include "sparse.h"
+#include "layers.h"
 
 const TABLE NAME(fastlr) = {
     NAME(scores),     NAME(accumulate), NAME(softmax),       NAME(logistic),       NAME(squared_hinge),
     NAME(entropy),    NAME(prox_step),  NAME(add_scaled),    NAME(moments),        NAME(exp),
     NAME(pack_uint8), NAME(pack_float), NAME(pack_double),   NAME(sparse_scores),  NAME(sparse_gradient),
+    NAME(layer),      NAME(activate),   NAME(slope),         NAME(momentum_step),
 };
 
 #undef vec

@@ -60,7 +60,21 @@
                           const real *W, ptrdiff_t K, const real *bias, real *z);                   \
     /* G[columns[e]] += x_e r; G is d x K. */                                                       \
     void (*sparse_gradient)(const void *x, int stored, const int32_t *columns, ptrdiff_t count,     \
-                            const real *r, ptrdiff_t K, real *G);
+                            const real *r, ptrdiff_t K, real *G);                                   \
+    /* A layer of a network: Z = bias + W A, A J x B, Z K x B; unit k weighs input j by              \
+     * W[k*to_unit + j*to_input]; bias may be NULL. Rows of A and Z are padded as those of scores. */ \
+    void (*layer)(const real *W, ptrdiff_t to_unit, ptrdiff_t to_input, const real *bias,           \
+                  const real *A, ptrdiff_t lda, ptrdiff_t B, ptrdiff_t J, ptrdiff_t K, real *Z,     \
+                  ptrdiff_t ldz);                                                                   \
+    /* Z = f(Z), J x B; f is max(z, 0), the logistic function or tanh for kind 0, 1, 2. */           \
+    void (*activate)(int kind, real *Z, ptrdiff_t ldz, ptrdiff_t B, ptrdiff_t J);                   \
+    /* D *= f'(z), J x B, by A = f(Z). */                                                           \
+    void (*slope)(int kind, const real *A, real *D, ptrdiff_t ld, ptrdiff_t B, ptrdiff_t J);        \
+    /* g = metric (scale G - c shift) + decay w; v = momentum v - eta g; w += v, or with Nesterov's   \
+     * look ahead w += momentum v - eta g. */                                                       \
+    void (*momentum_step)(real *w, real *v, const real *G, real scale, real c, const real *shift,   \
+                          const real *metric, real decay, real eta, real momentum, int nesterov,    \
+                          ptrdiff_t n);
 
 typedef struct { FASTLR_TABLE(float) } fastlr_simd_float;
 typedef struct { FASTLR_TABLE(double) } fastlr_simd_double;

@@ -183,8 +183,7 @@ def activation(kind, Z):
 
 
 def mlp_gradient(X, y, s, kind, weights, shift=0.0):
-    """Loss and correct weight of a network with one hidden layer, and gradients of W1, b1, W2 and b2; sums over
-    the rows."""
+    """Loss, correct weight and gradients of W1, b1, W2 and b2 of a network with one hidden layer; sums over rows."""
     W1, b1, W2, b2 = weights
     A, slope = activation(kind, scores(X, W1, b1, shift))
     Z = scores(A, W2, b2)
@@ -201,14 +200,11 @@ def mlp_steps(
     total_loss = total_correct = 0.0
     for t, rate in enumerate(eta):
         rows = order[t * batch_size : (t + 1) * batch_size]
-        value, right, gradients = mlp_gradient(X[rows], y[rows], s[rows], kind, weights, shift)
+        B = len(rows)
+        value, right, sums = mlp_gradient(X[rows], y[rows], s[rows], kind, weights, shift)
         total_loss, total_correct = total_loss + value, total_correct + right
-        sizes = metric, 1, 1, 1
-        penalised = [weights[0], 0, weights[2], 0]
-        gradients = [
-            m * g / len(rows) + alpha / len(rows) * w
-            for m, g, w in zip(sizes, gradients, penalised, strict=True)
-        ]
+        decays, metrics = (alpha / B, 0, alpha / B, 0), (metric, 1, 1, 1)
+        gradients = [m * g / B + a * w for m, g, a, w in zip(metrics, sums, decays, weights, strict=True)]
         velocities = [momentum * v - rate * g for v, g in zip(velocities, gradients, strict=True)]
         steps = velocities
         if nesterov:

@@ -1,5 +1,5 @@
-"""The steps of a network with one hidden layer: kernels/mlp.pyx against its twin in reference.py. tests/test_kernels.py runs
-these at every instruction set.
+"""Steps of a network with one hidden layer against their twin in reference.py; test_kernels.py runs these tests
+at every instruction set.
 
 n samples, d features, h hidden units, K score columns (one stands for two classes).
 """
@@ -13,7 +13,7 @@ from . import reference
 
 KINDS = {"relu": 0, "logistic": 1, "tanh": 2}
 STORED = {"u1": np.uint8, "f4": np.float32, "f8": np.float64}
-# n, d, h, K, batch_size: around the rows of a part (32) and of a piece (256), vectors and tiles; incomplete batches.
+# n, d, h, K, batch_size: around the rows of a part (32) and of a piece (256), vectors and tiles.
 SHAPES = [
     (60, 9, 5, 3, 20), (50, 33, 25, 10, 50), (70, 17, 8, 1, 33), (7, 1, 1, 2, 3), (300, 20, 7, 4, 300),
     (560, 40, 12, 3, 270), (100, 16, 33, 2, 64), (40, 130, 3, 17, 13), (90, 12, 130, 2, 32),
@@ -46,12 +46,7 @@ class Case:
 
         h, d, K = self.h, self.d, self.K
         self.weights = [(2 / size * draw(h, d)).astype(self.real), draw(h), draw(K, h) / 2, draw(K)]
-        self.velocities = [
-            (0.1 / size * draw(h, d)).astype(self.real),
-            draw(h) / 10,
-            draw(K, h) / 10,
-            draw(K) / 10,
-        ]
+        self.velocities = [(w / 10).astype(self.real)[..., ::-1].copy() for w in self.weights]
         self.shift = (self.X.mean(axis=0) + rng.standard_normal(d)).astype(self.real)
         self.metric = (rng.uniform(0.5, 1, d) / max(1, np.abs(self.X).max())).astype(self.real)
 

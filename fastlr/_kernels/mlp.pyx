@@ -209,13 +209,18 @@ cdef void hidden_bias(Job* job, floating* bias) noexcept nogil:
         bias[k] = (<floating*> job.b1)[k] - (bias[k] if job.shifted else 0)
 
 
+cdef Py_ssize_t share(Py_ssize_t length, int member, int size) noexcept nogil:
+    """Where the share of a member begins: whole vectors, lest the compiler round a sum in the middle of a vector
+    otherwise than at the end of a share."""
+    return min(length, member * (padded(length) // PAD) // size * PAD)
+
+
 cdef void take_steps(Job* job, int member, int size, floating* type_only) noexcept nogil:
     """A member's share of all steps."""
     cdef Own own = own_memory(job, member)
-    cdef Py_ssize_t u, p, start, stop, first, last, n_parts, at, vectors = padded(job.X.d) // PAD
-    cdef Py_ssize_t f = min(job.X.d, member * vectors // size * PAD)
-    cdef Py_ssize_t f_end = min(job.X.d, (member + 1) * vectors // size * PAD)
-    cdef Py_ssize_t j = member * job.h // size, j_end = (member + 1) * job.h // size
+    cdef Py_ssize_t u, p, start, stop, first, last, n_parts, at
+    cdef Py_ssize_t f = share(job.X.d, member, size), f_end = share(job.X.d, member + 1, size)
+    cdef Py_ssize_t j = share(job.h, member, size), j_end = share(job.h, member + 1, size)
     for u in range(job.n_steps):
         start, stop = u * job.batch_size, min((u + 1) * job.batch_size, job.n)
         hidden_bias(job, <floating*> own.bias)

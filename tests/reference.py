@@ -183,7 +183,7 @@ def activation(kind, Z):
 
 
 def mlp_gradient(X, y, s, kind, weights, shift=0.0):
-    """Loss, correct weight and gradients of W1, b1, W2 and b2 of a network with one hidden layer; sums over rows."""
+    """Loss, correct weight and gradients of W1, b1, W2 and b2 of a network: sums over rows."""
     W1, b1, W2, b2 = weights
     A, slope = activation(kind, scores(X, W1, b1, shift))
     Z = scores(A, W2, b2)

@@ -1,4 +1,4 @@
-"""Steps of a network with one hidden layer against their twin in reference.py; test_kernels.py runs these tests
+"""Steps of a network with one hidden layer against their twin in reference.py; test_kernels.py runs them
 at every instruction set.
 
 n samples, d features, h hidden units, K score columns (one stands for two classes).

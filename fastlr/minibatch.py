@@ -52,6 +52,53 @@ class Plan:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What ends a training.
+
+    Parameters
+    ----------
+    max_iter : int
+        Epochs at most.
+    tol, patience : float or None, int
+        Without a watcher, training ends when the loss improves by less than `tol` over `patience` epochs.
+    watcher : object, optional
+        Of `EarlyStopping.watch`; the best weights are restored at the end.
+    """
+
+    max_iter: int
+    tol: float | None = None
+    patience: int = 5
+    watcher: object = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is reported: before each call of a kernel, after each validation and at the end of each epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Counted from 1.
+    minibatch, n_minibatches : int
+        Minibatches of this epoch that are done, and all of them.
+    history : dict of lists
+        One value for each epoch that has ended.
+    results : (loss, accuracy), optional
+        After a validation, its results.
+    has_ended, is_last : bool
+        Whether the epoch has ended, and the training with it.
+    """
+
+    epoch: int
+    minibatch: int
+    n_minibatches: int
+    history: dict
+    results: tuple | None = None
+    has_ended: bool = False
+    is_last: bool = False
+
+
 class _LossRule:
     """Without early stopping: ends when the training loss has not improved by `tol` for some epochs, after
     the "adaptive" schedule has had its chances."""
@@ -84,8 +131,7 @@ class Training:
     converged: bool
 
 
-def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, validation=None,
-          first_step=0, report=None):  # fmt: skip
+def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, report=None):
     """Trains a model by minibatches.
 
     Parameters
@@ -94,19 +140,14 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
         Has `n` rows; `steps(order, batch_size, rates)` takes steps; `evaluate(part)` returns mean loss
         and accuracy, on its training rows for None; `copy()` and `restore(copy)` keep weights; `row_work`
         is the multiply-adds of a row.
-    plan, schedule : Plan, Schedule
-    max_iter : int
-        Epochs at most.
-    tol, patience : float or None, int
-        Without a watcher, training ends when the loss improves by less than `tol` over `patience` epochs.
-    watcher : object, optional
-        Of `EarlyStopping.watch`; the best weights are restored at the end.
+    plan, schedule, rules : Plan, Schedule, Rules
     validation : object, optional
         What `evaluate` takes for the validation rows; without it a watcher sees the training rows.
     first_step : int
         Steps taken by earlier calls.
     report : callable, optional
-        Called with (epoch, history) after each epoch.
+        Called with an Event before each call of a kernel, after each validation and at the end of each
+        epoch, where it ends the training by returning True.
 
     Returns
     -------
@@ -115,16 +156,21 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
     began = time.perf_counter()
     names = ["loss", "train_score"] + ["val_loss", "val_score"] * (validation is not None) + ["time"]
     history = {name: [] for name in names}
-    rule = _LossRule(None if watcher else tol, patience, schedule.kind == "adaptive")
+    watcher = rules.watcher
+    rule = _LossRule(None if watcher else rules.tol, rules.patience, schedule.kind == "adaptive")
     t, best, best_epoch, converged, epoch = first_step, None, 0, False, 0
     batches = plan.batches(model.n)
     frequency = watcher.frequency if watcher else batches
     call = max(1, int(CALL_WORK / (model.row_work * plan.batch_size)))
 
-    for epoch in range(1, max_iter + 1):
+    def tell(**what):
+        return report is not None and report(Event(epoch, done, batches, history, **what))
+
+    for epoch in range(1, rules.max_iter + 1):
         order, done = plan.order(model.n, rng), 0
         results = None
         while done < batches and not converged:
+            tell()
             # Up to the end of the epoch, the next validation, the end of patience or of the call.
             iteration = t - first_step
             n = min(batches - done, frequency - iteration % frequency, call)
@@ -138,12 +184,13 @@ def train(model, *, plan, schedule, rng, max_iter, tol, patience, watcher=None, 
                 results = model.evaluate(validation)
                 if watcher.update(iteration, results[1], results[0]):
                     best, best_epoch = model.copy(), epoch
+                tell(results=results)
             converged = watcher is not None and watcher.ends(iteration)
         _record(history, model, validation, results, began)
         converged = converged or rule.ends(history["loss"][-1])
-        if report is not None:
-            report(epoch, history)
-        if converged or not np.isfinite(history["loss"][-1]):
+        is_last = converged or epoch == rules.max_iter or not np.isfinite(history["loss"][-1])
+        converged = tell(has_ended=True, is_last=is_last) or converged
+        if converged or is_last:
             break
     if best is not None:
         model.restore(best)

@@ -10,10 +10,10 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas"},
+    {"validate", "data", "blas", "callbacks"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
-    {"solvers", "minibatch", "stopping"},
+    {"solvers", "minibatch", "stopping", "progress"},
     {"linear_model"},
     {"plots", "metrics", "model_selection", "_version", "__init__"},
     {"cli", "__main__"},

@@ -463,7 +463,7 @@ def test_interrupted_in_a_report(monkeypatch, capsys):
 
     clf = LogisticRegression("l1", solver="saga", tol=1e-12, max_iter=10**6, verbose=1)
     with monkeypatch.context() as patch:
-        patch.setattr("fastlr.linear_model.convex.print", printed, raising=False)
+        patch.setattr("fastlr.progress.print", printed, raising=False)
         with pytest.warns(ConvergenceWarning, match="interrupted"):
             clf.fit(X, y)
     assert_whole(clf, X, y, "interrupted")

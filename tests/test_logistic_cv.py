@@ -348,14 +348,14 @@ def test_an_error_in_one_fold_ends_all():
         ended.set()
 
     with pytest.raises(RuntimeError, match="no score today"):
-        folds.run_all(run, [(False,), (True,)], 2, stop)
+        folds.run_all(run, [(False,), (True,)], 2, stop, lambda: None)
     assert ended.is_set()
     assert warnings.filters == filters
 
 
 def test_workers_know_the_configuration():
     with config_context(assume_finite=True):
-        found = folds.run_all(lambda: get_config()["assume_finite"], [()] * 3, 2, threading.Event())
+        found = folds.run_all(lambda: get_config()["assume_finite"], [()] * 3, 2, threading.Event(), bool)
     assert found == [True] * 3
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastlr import EarlyStopping
-from fastlr.minibatch import Plan, Schedule, train
+from fastlr.minibatch import Plan, Rules, Schedule, train
 
 
 class Counter:
@@ -38,11 +38,11 @@ def run(model, *, batch_size=10, shuffle=True, drop_last=False, max_iter=5, **op
     options = {
         "schedule": Schedule("constant", 0.5),
         "rng": np.random.default_rng(0),
-        "tol": None,
-        "patience": 5,
         **options,
     }
-    return train(model, plan=Plan(batch_size, shuffle, drop_last), max_iter=max_iter, **options)
+    rules = {name: options.pop(name) for name in ("tol", "patience", "watcher") if name in options}
+    plan = Plan(batch_size, shuffle, drop_last)
+    return train(model, plan=plan, rules=Rules(max_iter, **rules), **options)
 
 
 def flat(batches):
@@ -132,9 +132,23 @@ def test_nothing_is_evaluated_twice():
 
 
 def test_report():
-    lines = []
-    run(Counter(50), max_iter=3, report=lambda epoch, h: lines.append((epoch, len(h["loss"]))))
-    assert lines == [(1, 1), (2, 2), (3, 3)]
+    events = []
+    model = Counter(50)
+    run(model, max_iter=3, watcher=watch(EarlyStopping(), model), report=events.append)
+    ends = [event for event in events if event.has_ended]
+    assert [(event.epoch, event.minibatch, event.n_minibatches) for event in ends] == [
+        (1, 5, 5), (2, 5, 5), (3, 5, 5)
+    ]  # fmt: skip
+    assert [event.is_last for event in ends] == [False, False, True]
+    assert [event.results for event in events if event.results] == [(1.0, 0.5)] * 3
+    assert [event.minibatch for event in events if event.epoch == 1] == [0, 5, 5]
+    assert len(events[-1].history["loss"]) == 3
+
+
+def test_a_report_may_end_the_training():
+    model = Counter(50)
+    result = run(model, max_iter=9, report=lambda event: event.has_ended and event.epoch == 2)
+    assert (result.n_epochs, model.weights, result.converged) == (2, 10, True)
 
 
 def test_steps_go_on_counting():

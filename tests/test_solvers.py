@@ -238,10 +238,10 @@ def test_reports_and_rounding(way):
     reports = []
     result = minimise(
         problem, steps, *problem.start(np.float64), tol=0, max_iter=10, stored=np.float32,
-        report=lambda *values: reports.append(values),
+        report=reports.append,
     )  # fmt: skip
     assert len(reports) == len(result.history["objective"])
-    n_iters, objectives, gaps = zip(*reports, strict=True)
+    n_iters, objectives, gaps = zip(*((r.n_iter, r.objective, r.gap) for r in reports), strict=True)
     assert n_iters[-1] == 10 and list(n_iters) == sorted(set(n_iters))
     for values in (objectives, gaps):  # of the best so far
         assert list(values) == sorted(values, reverse=True)

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
+from fastlr.callbacks import CallbackSupportMixin
 from fastlr.data import Data, available_threads
 
 
@@ -28,7 +29,7 @@ def feature_units(scaling, data, unit, loss):
     return np.full(data.d, unit if scaling == "unit" else 1.0)
 
 
-class LinearScores(ClassifierMixin, BaseEstimator):
+class LinearScores(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Prediction from `coef_` (K, d), `intercept_` (K,) and `classes_`; K = 1 row for two classes."""
 
     def __sklearn_tags__(self):

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
 from fastlr.linear_model.base import LinearScores
+from fastlr.progress import progress_of, relative
 from fastlr.solvers import Result, choose, minimise
 
 # The certificate of weights found in float32 arithmetic stops improving near 4e-6 of the null objective.
@@ -35,6 +37,10 @@ ENDINGS = {
     "diverged": (
         "it came to weights that are not finite",
         "Scale the features (scaling='standard'), lower C, or try another solver.",
+    ),
+    "stopped": (
+        "a callback asked for it",
+        "Fit again with warm_start=True to go on from here.",
     ),
     "max_time": (
         "max_time was up",
@@ -99,16 +105,19 @@ class Limits:
         return replace(self, max_time=gone + (self.max_time - gone) / parts)
 
 
-def _watched(steps, stop):
+def _watched(steps, stop, report):
     """The iterates of a solver, until another thread says stop: to `minimise` that is an interrupt."""
-    told = None
+    told, n_iter = None, -1  # what comes first is the start
     while True:
         if stop.is_set():
             raise KeyboardInterrupt
+        if report is not None:
+            report.tick(max(n_iter, 0))
         try:
             iterate = steps.send(told)
         except StopIteration:
             return
+        n_iter += n_iter < 0 or iterate is not None
         told = yield iterate
 
 
@@ -135,11 +144,7 @@ class Solution:
     @classmethod
     def of(cls, problems, results, solver, reason):
         """From the results of all problems of a model."""
-        stored = stored_dtype(problems[0].data)
-        models = [problem.unpack(r.W, r.b) for problem, r in zip(problems, results, strict=True)]
-        coef, intercept = (
-            np.concatenate(part).astype(stored, copy=False) for part in zip(*models, strict=True)
-        )
+        coef, intercept = _weights(problems, [(result.W, result.b) for result in results])
         nulls = [float(problem.null_objective) for problem in problems]
         return cls(
             coef, intercept,
@@ -151,6 +156,21 @@ class Solution:
             max(int(result.n_iter) for result in results),
             _history(results, nulls), solver, reason,
         )  # fmt: skip
+
+
+def _weights(problems, points):
+    """coef and intercept of a model from the points of its problems, each (W, b)."""
+    models = [problem.unpack(*point) for problem, point in zip(problems, points, strict=True)]
+    stored = stored_dtype(problems[0].data)
+    coef, intercept = (np.concatenate(part).astype(stored, copy=False) for part in zip(*models, strict=True))
+    return coef, intercept
+
+
+def _so_far(problems, results, W, b):
+    """What a callback needs of the model while a problem is at (W, b): later ones have their null models."""
+    points = [*((result.W, result.b) for result in results), (W, b)]
+    points += [problem.start(np.float64) for problem in problems[len(points) :]]
+    return dict(zip(("coef_", "intercept_"), _weights(problems, points), strict=True))
 
 
 def worst(statuses):
@@ -223,9 +243,13 @@ class ConvexClassifier(LinearScores):
         training = validate.training(self, X, y, sample_weight)
         problems = self._problems(training, *self._strengths())
         start = self._last_solution(problems, training.classes)
-        solution = self._solve(problems, limits, start)
-        self._set(training, solution)
-        if solution.status != "converged":
+        subtasks = self.max_iter if len(problems) == 1 else len(problems)
+        deadline = limits.began + limits.max_time
+        known = {**training.attributes, "classes_": training.classes}
+        with progress_of(self, subtasks, (X, y, sample_weight), known, deadline) as progress:
+            solution = self._solve(problems, limits, start, progress)
+            self._set(training, solution)
+        if solution.status not in ("converged", "stopped"):
             self._warn()
         return self
 
@@ -249,28 +273,34 @@ class ConvexClassifier(LinearScores):
             return None
         return (self.coef_, self.intercept_) if np.array_equal(self.classes_, classes) else None
 
-    def _solve(self, problems, limits, start=None):
+    def _solve(self, problems, limits, start, progress):
         """Solves the problems one after the other, from the null model or from (coef, intercept).
 
         Problems that a start is given for are begun even when a limit is reached, so that it is certified.
         """
         solver, reason = self._choose(problems)
-        if self.verbose:
-            print(f"[fastlr] {reason}", flush=True)
+        progress.say(f"[fastlr] {reason}")
         seed = check_random_state(self.random_state).randint(2**31)
-        results, last = [], 0
-        for problem in problems:
+        results, last, stop = [], 0, False
+        for k, problem in enumerate(problems):
             first, last = last, last + problem.loss.n_columns
             if results and start is None and limits.reached:
                 results.append(_null_result(problem, limits))
                 continue
             part = None if start is None else [values[first:last] for values in start]
-            results.append(self._minimise(problem, solver, part, seed, limits))
+            inner, max_iter = progress.problem(k, len(problems), self.max_iter), 0 if stop else self.max_iter
+            report = inner.checks(problem, max_iter, partial(_so_far, problems, tuple(results)))
+            result = self._minimise(problem, solver, part, seed, limits, max_iter, report)
+            if stop and not result.converged:
+                result = replace(result, status="stopped")
+            results.append(result)
+            if inner.task is not progress.task:
+                stop |= inner.task.end()
         return Solution.of(problems, results, solver.name, reason)
 
-    def _minimise(self, problem, solver, start, seed, limits):
+    def _minimise(self, problem, solver, start, seed, limits, max_iter, report):
         """The result for one problem."""
-        dtype, max_iter = work_dtype(problem.data, self.tol), self.max_iter
+        dtype = work_dtype(problem.data, self.tol)
         W, b = problem.start(dtype)
         one_class = problem.null_objective == 0
         if one_class:  # all weight is in one class: the null model is as good as can be stored
@@ -281,9 +311,9 @@ class ConvexClassifier(LinearScores):
                 b[:] = start[1] + problem.offset(start[0].astype(np.float64))
         steps = solver.steps(problem, W, b, np.random.default_rng(seed), dtype)
         result = minimise(
-            problem, _watched(steps, limits.stop), W, b, tol=self.tol, max_iter=max_iter,
+            problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, max_iter=max_iter,
             max_time=limits.max_time, began=limits.began, pace=solver.pace,
-            stored=stored_dtype(problem.data), report=_printer(problem) if self.verbose else None,
+            stored=stored_dtype(problem.data), report=report,
         )  # fmt: skip
         if result.status == "interrupted":
             limits.stop.set()
@@ -324,7 +354,7 @@ class ConvexClassifier(LinearScores):
         what, advice = self._ending()
         warnings.warn(
             f"{self.solver_} stopped after {np.sum(self.n_iter_)} iterations ({what}) with a duality gap of "
-            f"{self.dual_gap_:.3g}, {_relative(self.dual_gap_, self.null_objective_)} of the null objective "
+            f"{self.dual_gap_:.3g}, {relative(self.dual_gap_, self.null_objective_)} of the null objective "
             f"where tol={self.tol:g} was asked for. {advice}",
             ConvergenceWarning,
             stacklevel=3,  # the line that calls fit
@@ -365,7 +395,7 @@ class ConvexClassifier(LinearScores):
         lines = [f"Objective {high:.10g}: the optimum lies between {low:.10g} and {high:.10g}."]
         if self.null_objective_ > 0:
             lines.append(
-                f"This gap of {self.dual_gap_:.3g} is {_relative(self.dual_gap_, self.null_objective_)} of "
+                f"This gap of {self.dual_gap_:.3g} is {relative(self.dual_gap_, self.null_objective_)} of "
                 f"{self.null_objective_:.6g}, the objective of the best model without features."
             )
         _, l1, l2 = self._strengths()
@@ -376,21 +406,3 @@ class ConvexClassifier(LinearScores):
                 f"{np.count_nonzero(self.coef_):,} of {self.coef_.size:,} coefficients are not zero."
             )
         return lines
-
-
-def _relative(gap, null_objective):
-    """A gap as a share of the null objective, which is zero where a single class has all weight."""
-    return f"{gap / null_objective:.2e}" if null_objective > 0 else "more than all"
-
-
-def _printer(problem):
-    """Prints a line for each check."""
-
-    def report(n_iter, objective, gap):
-        print(
-            f"[fastlr] {n_iter:5d} iterations, objective {objective:.8g}, gap {gap:.3g} "
-            f"({_relative(gap, problem.null_objective)} of the null objective)",
-            flush=True,
-        )
-
-    return report

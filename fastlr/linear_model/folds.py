@@ -24,6 +24,7 @@ from fastlr.data import Data
 from fastlr.linear_model.base import thread_count
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
 from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
+from fastlr.progress import progress_of
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,12 @@ def workers(n_jobs, n_threads, n_tasks):
     return n_jobs, max(1, n_threads // n_jobs)
 
 
-def run_all(run, tasks, n_jobs, stop):
-    """[run(*task) for task in tasks] in threads.
+def run_all(run, tasks, n_jobs, stop, report):
+    """[run(*task) for task in tasks] in threads, while this one calls `report` now and then.
 
-    An error in one says `stop` to the others and is raised when they have ended. An interrupt says it, too,
-    but then what the tasks return counts; a second one is raised.
+    An error in one, or in the report, says `stop` to the others and is raised when they have ended. An
+    interrupt says it, too, and so does a report that returns True, but then what the tasks return counts; a
+    second interrupt is raised.
     """
     config = get_config()
 
@@ -94,9 +96,14 @@ def run_all(run, tasks, n_jobs, stop):
             while pending and not failed():
                 # Windows does not see an interrupt in a wait without a limit.
                 pending = wait(pending, 0.1, FIRST_EXCEPTION).not_done
+                if report():
+                    stop.set()
         except KeyboardInterrupt:
             stop.set()
             futures += [pool.submit(run_configured, task) for task in tasks[len(futures) :]]
+        except Exception:
+            stop.set()
+            raise
         if failed():
             stop.set()
     return [future.result() for future in futures]
@@ -194,32 +201,35 @@ class GridClassifier(ConvexClassifier):
         if isinstance(grid, int):
             grid = self._automatic_grid(grid, problems, ratios)
         seed = check_random_state(self.random_state).randint(2**30)
+        folds = split(self.cv, training)
+        total, deadline = len(folds) * len(ratios) * len(grid), limits.began + limits.max_time
 
-        search = self._search(training, ratios, grid, seed, limits)
-        (l, c), found = self._pick(search)
-        chosen, solutions, last = at(with_ratio(problems, ratios[l]), grid[c]), search.all_solutions, None
-        total = search.scores.shape[0] * len(ratios) * len(grid)
-        if self.refit or not solutions:
-            model.random_state = seed + len(search.solutions)
-            last = model._solve(chosen, limits, search.mean_model(l, c))
-            solutions, total = [*solutions, last], total + 1
-        else:
-            found |= self._without_refit(search)
-            solver, reason = model._choose(chosen)
-            found |= {"solver_": solver.name, "solver_reason_": reason}
-        ending = cut_short(solutions, total, limits)
-        found["status_"] = ending or (last.status if last else worst(s.status for s in solutions))
-        self._set(training, last, **found)
+        with progress_of(self, total, (X, y, sample_weight), deadline=deadline) as progress:
+            search = self._search(training, folds, ratios, grid, seed, limits, progress)
+            (l, c), found = self._pick(search)
+            chosen, solutions, last = at(with_ratio(problems, ratios[l]), grid[c]), search.all_solutions, None
+            if self.refit or not solutions:
+                model.random_state = seed + len(folds)
+                inner = progress.within(2, ("fit to all rows", 0, 1))
+                last = model._solve(chosen, limits, search.mean_model(l, c), inner)
+                solutions, total = [*solutions, last], total + 1
+            else:
+                found |= self._without_refit(search)
+                solver, reason = model._choose(chosen)
+                found |= {"solver_": solver.name, "solver_reason_": reason}
+            ending = cut_short(solutions, total, limits)
+            found["status_"] = ending or (last.status if last else worst(s.status for s in solutions))
+            self._set(training, last, **found)
         warn_unless_converged(solutions, total, ending, self, stacklevel=2)
         return self
 
-    def _search(self, training, ratios, Cs, seed, limits):
+    def _search(self, training, folds, ratios, Cs, seed, limits, progress):
         """Fits the folds."""
-        folds = split(self.cv, training)
         tasks = [(task, fold, l) for task, (fold, l) in enumerate(np.ndindex(len(folds), len(ratios)))]
         n_jobs, n_threads = workers(self.n_jobs, self.n_threads, len(tasks))
         # One for all, as sparse X may keep a copy by columns there.
         data = Data(training.X, n_threads)
+        report = progress.fits(len(tasks) * len(Cs))
 
         def run(task, number, l):
             """The solutions of one path by place, and their scores."""
@@ -231,19 +241,18 @@ class GridClassifier(ConvexClassifier):
             part = replace(training, weight=folds[number].training)
             model = self._model(n_threads=n_threads, random_state=seed + number)
             problems = model._problems(part, 1.0, ratios[l], 1.0 - ratios[l], data)
-            for c, solution in fit_path(model, problems, Cs, own, self.verbose - 1):
+            for c, solution in fit_path(model, problems, Cs, own, progress.in_a_thread(1)):
                 solutions[c] = solution
+                report.made()
                 if solution.status not in CUT_SHORT:
                     scores[c] = self._score(model, data, solution, training, folds[number])
-            if self.verbose:
-                print(
-                    f"[fastlr] fold {number + 1} of {len(folds)}, l1_ratio={ratios[l]:g}: "
-                    f"{len(solutions)} fits, {sum(s.n_iter for s in solutions.values())} iterations",
-                    flush=True,
-                )
+            progress.say(
+                f"[fastlr] fold {number + 1} of {len(folds)}, l1_ratio={ratios[l]:g}: {len(solutions)} fits, "
+                f"{sum(s.n_iter for s in solutions.values())} iterations"
+            )
             return solutions, scores
 
-        done = run_all(run, tasks, n_jobs, limits.stop)
+        done = run_all(run, tasks, n_jobs, limits.stop, report)
         table = np.full((len(folds), len(ratios), len(Cs), *np.shape(self._no_score)), np.nan)
         for (_, number, l), (_, scores) in zip(tasks, done, strict=True):
             for c, value in scores.items():

@@ -51,8 +51,10 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         Order in which "saga" visits the samples.
     warm_start : bool, default=False
         Start from the last solution, if it has the same shape and classes.
-    verbose : int, default=0
-        1 prints the choice of the solver and a line for each check of the certificate.
+    verbose : int, bool or None, default=None
+        1 prints the choice of the solver and a line for each check of a certificate; 0 is silence. None shows
+        objective, gap and the time that the fit may still take in one line on the terminal, if there is one,
+        and clears it.
 
     Attributes
     ----------
@@ -68,8 +70,9 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     converged_ : bool
         Whether the certificate satisfies `tol`.
     status_ : str
-        What ended the fit: "converged", "max_iter", "max_time", "interrupted", "stalled" (the solver could
-        make no more progress) or "diverged" (it came to weights that are not finite).
+        What ended the fit: "converged", "max_iter", "max_time", "interrupted", "stopped" (a callback asked
+        for it), "stalled" (the solver could make no more progress) or "diverged" (it came to weights that are
+        not finite).
     n_iter_ : array of shape (1,)
         Epochs or iterations taken.
     history_ : dict of lists
@@ -119,7 +122,7 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         n_threads=None,
         random_state=None,
         warm_start=False,
-        verbose=0,
+        verbose=None,
     ):
         self.penalty = penalty
         self.C = C

@@ -82,8 +82,10 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         the fold.
     n_jobs : int or None, default=None
         Fits that run at a time, in threads; None is as many as `n_threads` allows. -1 is all processors.
-    verbose : int, default=0
-        1 prints a line for each fold, 2 for each fit, 3 for each check of a certificate.
+    verbose : int, bool or None, default=None
+        1 prints a line for each fold, 2 for each fit, 3 for each check of a certificate; 0 is silence. None
+        shows how many fits are done and how long the others may take in one line on the terminal, if there is
+        one, and clears it.
     refit : bool, default=True
         Whether to fit all rows at the chosen `C_` and `l1_ratio_`. If not, the models that are best on
         each fold are averaged, and so are their parameters.
@@ -169,7 +171,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         max_iter=1000,
         class_weight=None,
         n_jobs=None,
-        verbose=0,
+        verbose=None,
         refit=True,
         rule="best",
         scaling=None,
@@ -216,7 +218,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     def _model(self, **options):
         names = ("fit_intercept", "class_weight", "solver", "tol", "max_iter", "scaling")
         options |= {name: getattr(self, name) for name in names}
-        return LogisticRegression(verbose=max(0, int(self.verbose) - 2), **options)
+        return LogisticRegression(**options)
 
     def _score(self, model, data, solution, training, fold):
         coef, intercept, K = solution.coef, solution.intercept, len(training.classes)

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastlr import validate
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, Limits, worst
 from fastlr.linear_model.logistic import LogisticRegression
+from fastlr.progress import Progress, relative
 
 # What lasso_path spans by default, too; glmnet takes two decades or four.
 _DECADES = 3
@@ -107,7 +108,7 @@ def at(problems, C):
     return [problem.scaled(C) for problem in problems]
 
 
-def fit_path(model, problems, Cs, limits, verbose=0):
+def fit_path(model, problems, Cs, limits, progress):
     """Fits problems, posed at C = 1, at every C, from small to large, each from where the last one ended.
 
     Parameters
@@ -118,8 +119,8 @@ def fit_path(model, problems, Cs, limits, verbose=0):
     Cs : array of shape (m,)
     limits : Limits
         The fit that meets them is the last.
-    verbose : int
-        1 prints a line for each fit.
+    progress : Progress
+        Tells of each fit, and on the next level of its checks.
 
     Yields
     ------
@@ -128,23 +129,18 @@ def fit_path(model, problems, Cs, limits, verbose=0):
     solution : Solution
     """
     start = None
-    for place in np.argsort(Cs, kind="stable"):
-        solution = model._solve(at(problems, Cs[place]), limits, start)
-        if verbose >= 1:
-            _tell(Cs[place], solution)
+    for done, place in enumerate(np.argsort(Cs, kind="stable")):
+        part = f"C={Cs[place]:.3g} ({done + 1}/{len(Cs)})", done, len(Cs)
+        solution = model._solve(at(problems, Cs[place]), limits, start, progress.within(1, part))
+        share = relative(solution.dual_gap, solution.null_objective)
+        progress.say(
+            f"[fastlr] C={Cs[place]:.4g}: {solution.n_iter} iterations, objective {solution.objective:.8g}, "
+            f"gap {solution.dual_gap:.3g} ({share} of the null objective)"
+        )
         yield int(place), solution
         if solution.status in CUT_SHORT or limits.reached:
             return
         start = solution.coef, solution.intercept
-
-
-def _tell(C, solution):
-    relative = solution.dual_gap / (solution.null_objective or 1.0)
-    print(
-        f"[fastlr] C={C:.4g}: {solution.n_iter} iterations, objective {solution.objective:.8g}, "
-        f"gap {solution.dual_gap:.3g} ({relative:.2e} of the null objective)",
-        flush=True,
-    )
 
 
 def cut_short(solutions, total, limits):
@@ -191,7 +187,7 @@ def logistic_path(
     scaling=None,
     n_threads=None,
     random_state=None,
-    verbose=0,
+    verbose=None,
     max_time=None,
 ):
     """Fits logistic regressions along a grid of C, each with its certificate.
@@ -214,8 +210,9 @@ def logistic_path(
     sample_weight : array of shape (n_samples,), optional
     solver, tol, max_iter, scaling, n_threads, random_state
         As of :class:`~fastlr.LogisticRegression`, for each fit.
-    verbose : int, default=0
-        1 prints a line for each fit, 2 also for each check of a certificate.
+    verbose : int, bool or None, default=None
+        1 prints a line for each fit, 2 also for each check of a certificate; 0 is silence. None shows how
+        far it is and how long it may take in one line on the terminal, if there is one, and clears it.
     max_time : float, optional
         Seconds for the whole path. The fit under way ends with the best model so far and its certificate,
         and those at larger C are left out.
@@ -255,7 +252,6 @@ def logistic_path(
     model = LogisticRegression(
         penalty, l1_ratio=l1_ratio, fit_intercept=fit_intercept, class_weight=class_weight, solver=solver,
         tol=tol, max_iter=max_iter, scaling=scaling, n_threads=n_threads, random_state=random_state,
-        verbose=max(0, verbose - 1),
     )  # fmt: skip
     validate.check_choice("penalty", penalty, PENALTIES)
     model._check_parameters(max_time)
@@ -264,7 +260,9 @@ def logistic_path(
     problems = model._problems(training, *model._strengths())
     if isinstance(grid, int):
         grid = automatic_grid(grid, problems[0], [problems[0].penalty.l1])
-    solutions = dict(fit_path(model, problems, grid, limits, verbose))
+    deadline = limits.began + limits.max_time
+    with Progress("logistic_path", verbose, deadline=deadline) as progress:
+        solutions = dict(fit_path(model, problems, grid, limits, progress))
     ending = cut_short(solutions.values(), len(grid), limits)
     warn_unless_converged(solutions.values(), len(grid), ending, model, stacklevel=2)
     return Path.of(grid, solutions, training.classes)

@@ -15,6 +15,7 @@ from fastlr.data import Data
 from fastlr.linear_model.base import LinearClassifier, feature_units, thread_count
 from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet
+from fastlr.progress import progress_of
 from fastlr.stopping import EarlyStopping
 
 LEARNING_RATES = ("constant", "optimal", "invscaling", "adaptive")
@@ -132,8 +133,10 @@ class SGDClassifier(LinearClassifier):
         Order of the samples, and the validation split.
     warm_start : bool, default=False
         Start from the last weights, if they have the same shape and classes.
-    verbose : int, default=0
-        1 prints a line for each epoch.
+    verbose : int, bool or None, default=None
+        1 prints a line for each epoch, or for each validation where patience counts minibatches, with a last
+        one on the best of them; 0 is silence. None shows epoch, loss, validation score and the time that is
+        left at most in one line on the terminal, if there is one, and clears it.
 
     Attributes
     ----------
@@ -187,7 +190,7 @@ class SGDClassifier(LinearClassifier):
         n_threads=None,
         random_state=None,
         warm_start=False,
-        verbose=0,
+        verbose=None,
     ):
         self.penalty = penalty
         self.alpha = alpha
@@ -345,17 +348,20 @@ class SGDClassifier(LinearClassifier):
         model = self._model(part, warm, mean_weight=1.0)
         plan = self._plan(model.n)
         stopping = self._stopping()
-        outcome = minibatch.train(
-            model, plan=plan, schedule=self._schedule(),
-            rng=np.random.default_rng(random.randint(2**31)), max_iter=self.max_iter, tol=self.tol,
-            patience=self.n_iter_no_change, validation=validation,
-            watcher=stopping.watch(plan.batches(model.n)) if stopping else None,
-            report=_print_epoch if self.verbose else None,
-        )  # fmt: skip
-        self._check_finite(model)
-        self._keep(model, training, outcome.n_steps)
-        self.history_ = outcome.history
-        self.best_epoch_, self.n_iter_ = outcome.best_epoch, outcome.n_epochs
+        watcher = stopping.watch(plan.batches(model.n)) if stopping else None
+        rules = minibatch.Rules(self.max_iter, self.tol, self.n_iter_no_change, watcher)
+        rng = np.random.default_rng(random.randint(2**31))
+        with progress_of(self, self.max_iter, (X, y, sample_weight)) as progress:
+            by_minibatches = stopping is not None and stopping.patience_increase is not None
+            report = progress.epochs(self.max_iter, lambda: self._attributes(model, training), by_minibatches)
+            outcome = minibatch.train(
+                model, plan=plan, schedule=self._schedule(), rng=rng, rules=rules, validation=validation,
+                report=report,
+            )  # fmt: skip
+            self._check_finite(model)
+            self._keep(model, training, outcome.n_steps)
+            self.history_ = outcome.history
+            self.best_epoch_, self.n_iter_ = outcome.best_epoch, outcome.n_epochs
         if not outcome.converged and (stopping is not None or self.tol is not None):
             warnings.warn(
                 f"Training ended after {outcome.n_epochs} epochs (max_iter={self.max_iter}) before its "
@@ -418,17 +424,15 @@ class SGDClassifier(LinearClassifier):
                 f"or scale the features (scaling='standard')."
             )
 
-    def _keep(self, model, training, n_steps):
+    def _attributes(self, model, training):
+        """What predictions need of a model, in arrays of its own."""
         stored = np.float32 if training.X.dtype == np.float32 else np.float64
-        self.coef_ = np.ascontiguousarray(model.W, dtype=stored)
-        self.intercept_ = (model.b - model.W.astype(np.float64) @ model.shift).astype(stored)
-        self.classes_, self.t_ = training.classes, n_steps
-        for name, value in training.attributes.items():
-            setattr(self, name, value)
+        return {
+            "coef_": np.array(model.W, dtype=stored, order="C"),
+            "intercept_": (model.b - model.W.astype(np.float64) @ model.shift).astype(stored),
+            "classes_": training.classes,
+            **training.attributes,
+        }
 
-
-def _print_epoch(epoch, history):
-    line = f"epoch {epoch}, loss {history['loss'][-1]:.4f}, train {history['train_score'][-1]:.2%}"
-    if "val_score" in history:
-        line += f", validation {history['val_score'][-1]:.2%}"
-    print(f"{line}, {history['time'][-1]:.2f} s", flush=True)
+    def _keep(self, model, training, n_steps):
+        vars(self).update(self._attributes(model, training), t_=n_steps)

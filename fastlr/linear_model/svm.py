@@ -79,8 +79,10 @@ class LinearSVC(ConvexClassifier):
         Solvers that draw at random draw from it.
     warm_start : bool, default=False
         Start from the last solution, if it has the same shape and classes.
-    verbose : int, default=0
-        1 prints a line for each check of a certificate.
+    verbose : int, bool or None, default=None
+        1 prints the choice of the solver and a line for each check of a certificate; 0 is silence. None shows
+        objective, gap and the time that the fit may still take in one line on the terminal, if there is one,
+        and clears it.
 
     Attributes
     ----------
@@ -144,7 +146,7 @@ class LinearSVC(ConvexClassifier):
         n_threads=None,
         random_state=None,
         warm_start=False,
-        verbose=0,
+        verbose=None,
     ):
         self.penalty = penalty
         self.loss = loss

@@ -30,8 +30,10 @@ class LinearSVCCV(GridClassifier):
         Folds that run at a time, in threads; None is as many as `n_threads` allows. -1 is all processors.
     n_threads : int or None, default=None
         Threads in all; None is all processors. Folds that run at a time share them.
-    verbose : int, default=0
-        1 prints a line for each fold, 2 for each value of C, 3 for each check of a certificate.
+    verbose : int, bool or None, default=None
+        1 prints a line for each fold, 2 for each value of C, 3 for each check of a certificate; 0 is silence.
+        None shows how many fits are done and how long the others may take in one line on the terminal, if
+        there is one, and clears it.
 
     Attributes
     ----------
@@ -90,7 +92,7 @@ class LinearSVCCV(GridClassifier):
         n_jobs=None,
         n_threads=None,
         random_state=None,
-        verbose=0,
+        verbose=None,
     ):
         self.penalty = penalty
         self.Cs = Cs
@@ -126,7 +128,7 @@ class LinearSVCCV(GridClassifier):
             "max_iter", "scaling",
         )  # fmt: skip
         options |= {name: getattr(self, name) for name in names}
-        return LinearSVC(verbose=max(0, int(self.verbose) - 2), **options)
+        return LinearSVC(**options)
 
     def _score(self, model, data, solution, training, fold):
         scores = data.scores(solution.coef, solution.intercept)

@@ -25,8 +25,8 @@ class Result:
 
     `objective - dual_gap <= min F <= objective`; history has the lists "objective", "dual_gap" and
     "time" (seconds since the start), one entry per check. `status` says why it ended: "converged",
-    "max_iter", "max_time", "interrupted", "stalled" (the solver could make no more progress) or
-    "diverged" (it came to a point that is not finite).
+    "max_iter", "max_time", "interrupted", "stopped" (the report asked for it), "stalled" (the solver could
+    make no more progress) or "diverged" (it came to a point that is not finite).
     """
 
     W: np.ndarray
@@ -38,6 +38,19 @@ class Result:
     status: str
     n_iter: int
     history: dict
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is reported after so many iterations: the best point so far, its objective, its gap and the gap
+    to reach."""
+
+    n_iter: int
+    objective: float
+    gap: float
+    target: float
+    W: np.ndarray
+    b: np.ndarray
 
 
 @dataclass
@@ -111,9 +124,13 @@ class _Run:
             self.best = W, b, objective, certificate.residual
         self.checks.append((objective, max(objective - self.bound, 0.0), self.elapsed))
         self.cost = self.elapsed - began
+        stop = False
         if self.report is not None:
-            self.report(self.n_iter, self.best[2], self.gap)
-        return "converged" if self.converged else None
+            W, b, objective, _ = self.best
+            stop = self.report(Check(self.n_iter, objective, self.gap, self.target, W, b))
+        if self.converged:
+            return "converged"
+        return "stopped" if stop else None
 
     def result(self, status):
         W, b, objective, residual = self.best
@@ -192,7 +209,7 @@ def minimise(
     stored : dtype
         Certificates describe the model rounded to this type.
     report : callable, optional
-        Called with (n_iter, objective, gap) after each check.
+        Called with a Check after each check; ends the run by returning True. What it raises is passed on.
 
     Returns
     -------

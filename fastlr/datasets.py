@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fastlr import npz
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20  # bytes read at a time
 _MAX_NDIM = 32  # NumPy 1.x allows no more dimensions
-_MAX_DEFLATE_RATIO = 1032  # no deflate stream expands by more than this (zlib's documentation)
 _IDX_DTYPES = {
     0x08: np.dtype(np.uint8),
     0x09: np.dtype(np.int8),
@@ -151,7 +152,7 @@ def load_mnist_npz(path, *, flatten=True):
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {
-                name: _read_npz_member(archive, name, path)
+                name: npz.read_member(archive, name, path)
                 for name in ("x_train", "y_train", "x_test", "y_test")
             }
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -301,14 +302,14 @@ def read_idx(path):
         raw.seek(0)
         if not compressed:
             dtype, shape, n_bytes = _read_header(raw, path)
-            _check_size(os.fstat(raw.fileno()).st_size - raw.tell(), n_bytes, path)
+            npz.check_size(os.fstat(raw.fileno()).st_size - raw.tell(), n_bytes, path)
             return _read_array(raw, dtype, shape, n_bytes, path)
         try:
             with gzip.GzipFile(fileobj=raw) as stream:
                 dtype, shape, n_bytes = _read_header(stream, path)
                 # First pass: count the bytes, which checks gzip's checksum too, and throw them
                 # away. gzip's own size field is not to be trusted.
-                _check_size(_count_bytes(stream, n_bytes + 1), n_bytes, path)
+                npz.check_size(_count_bytes(stream, n_bytes + 1), n_bytes, path)
                 stream.seek(4 + 4 * len(shape))
                 return _read_array(stream, dtype, shape, n_bytes, path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -336,13 +337,6 @@ def _read_header(stream, path):
     return dtype, shape, math.prod(shape) * dtype.itemsize
 
 
-def _check_size(found, needed, path):
-    if found < needed:
-        raise ValueError(f"{path}: truncated: {found} bytes of data; its header needs {needed}")
-    if found > needed:
-        raise ValueError(f"{path}: trailing bytes after the {needed} that its header announces")
-
-
 def _count_bytes(stream, limit):
     """Bytes left in `stream`, counted in constant memory; stops soon after `limit`."""
     count = 0
@@ -358,32 +352,8 @@ def _read_array(stream, dtype, shape, n_bytes, path):
     while position < n_bytes and (chunk := stream.read(min(_CHUNK, n_bytes - position))):
         buffer[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
         position += len(chunk)
-    _check_size(position, n_bytes, path)  # the file may have changed since it was measured
+    npz.check_size(position, n_bytes, path)  # the file may have changed since it was measured
     return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _read_npz_member(archive, name, path):
-    """Read one array of an npz after checking that its header agrees with the archive's sizes."""
-    try:
-        info = archive.getinfo(f"{name}.npy")
-    except KeyError:
-        raise ValueError(
-            f"{path}: has no array {name!r}; found: {', '.join(archive.namelist()) or 'nothing'}"
-        ) from None
-    with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = "read_array_header_1_0" if version == (1, 0) else "read_array_header_2_0"
-        shape, _, dtype = getattr(np.lib.format, read)(stream)
-        needed = math.prod(shape) * dtype.itemsize
-        found = info.file_size - stream.tell()
-    if dtype.hasobject:
-        raise ValueError(f"{path}: array {name!r} holds pickled objects; needed: numbers")
-    _check_size(found, needed, f"{path}, array {name!r}")
-    known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    if not known or info.file_size > _MAX_DEFLATE_RATIO * info.compress_size + _CHUNK:
-        raise ValueError(f"{path}: array {name!r} cannot hold the {info.file_size} bytes it claims")
-    with archive.open(info) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def _find_pair(folder, stems):

@@ -10,7 +10,7 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas", "callbacks"},
+    {"validate", "data", "blas", "npz", "callbacks"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
@@ -19,7 +19,7 @@ FLOORS = [
     {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
-SIDE_DOORS = {"datasets": set()}
+SIDE_DOORS = {"datasets": {"npz"}}
 
 
 def imported(path):

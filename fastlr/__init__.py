@@ -9,6 +9,7 @@ from fastlr.linear_model import (
     SGDClassifier,
     logistic_path,
 )
+from fastlr.persistence import load, save, to_sklearn
 from fastlr.stopping import EarlyStopping
 
 __all__ = [
@@ -19,6 +20,9 @@ __all__ = [
     "LogisticRegressionCV",
     "SGDClassifier",
     "__version__",
+    "load",
     "logistic_path",
+    "save",
     "show_versions",
+    "to_sklearn",
 ]

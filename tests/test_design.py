@@ -15,7 +15,7 @@ FLOORS = [
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
     {"linear_model"},
-    {"plots", "metrics", "model_selection", "_version", "__init__"},
+    {"plots", "metrics", "model_selection", "persistence", "packing", "_version", "__init__"},
     {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -361,7 +361,8 @@ class ConvexClassifier(LinearScores):
         )
 
     def explain(self):
-        """Which solver ran and why, how it ended, and how far the model can be from the optimum.
+        """Which solver ran and why, how it ended, and how far the model can be from the optimum; of a grid
+        also what was chosen from it.
 
         Returns
         -------
@@ -383,11 +384,15 @@ class ConvexClassifier(LinearScores):
         Objective ...: the optimum lies between ... and ...
         """
         check_is_fitted(self)
+        return "\n".join(self._explanation())
+
+    def _explanation(self):
+        """The lines of `explain`."""
         what, advice = self._ending()
         ending = "Converged" if self.status_ == "converged" else "Stopped"
         ending += f" after {np.sum(self.n_iter_)} iterations and {self.history_['time'][-1]:.3g} s"
         ending += "." if self.status_ == "converged" else f": {what}. {advice}"
-        return "\n".join([self.solver_reason_, ending, *self._explain_bounds()])
+        return [self.solver_reason_, ending, *self._explain_bounds()]
 
     def _explain_bounds(self):
         """Lines on where the optimum lies."""

@@ -16,7 +16,6 @@ from joblib import effective_n_jobs
 from sklearn import config_context, get_config
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
 from fastlr.blas import single_threaded
@@ -262,24 +261,9 @@ class GridClassifier(ConvexClassifier):
         shape = len(training.classes) if len(training.classes) > 2 else 1, training.X.shape[1]
         return Search(ratios, Cs, shape, [paths[i : i + L] for i in range(0, len(paths), L)], table)
 
-    def explain(self):
-        """What was chosen, which solver ran and why, and how far the model can be from the optimum.
-
-        Returns
-        -------
-        text : str
-            A few lines.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
-        check_is_fitted(self)
+    def _explanation(self):
         lines = [self._tell_choice()]
         if self.status_ in CUT_SHORT:
             lines.append(f"Stopped early: {ENDINGS[self.status_][0]}. Only what all folds finished counts.")
-        lines.append(self.solver_reason_)
-        if hasattr(self, "objective_"):
-            lines += self._explain_bounds()
-        return "\n".join(lines)
+        bounds = self._explain_bounds() if hasattr(self, "objective_") else []
+        return [*lines, self.solver_reason_, *bounds]

@@ -9,6 +9,7 @@ from fastlr.linear_model import (
     SGDClassifier,
     logistic_path,
 )
+from fastlr.neural_network import MLPClassifier
 from fastlr.persistence import load, save, to_sklearn
 from fastlr.stopping import EarlyStopping
 
@@ -18,6 +19,7 @@ __all__ = [
     "LinearSVCCV",
     "LogisticRegression",
     "LogisticRegressionCV",
+    "MLPClassifier",
     "SGDClassifier",
     "__version__",
     "load",

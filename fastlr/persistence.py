@@ -33,11 +33,19 @@ from fastlr.linear_model import (
     LogisticRegressionCV,
     SGDClassifier,
 )
+from fastlr.neural_network import MLPClassifier
 
 SCHEMA = 1
 ESTIMATORS = {
     kind.__name__: kind
-    for kind in (LinearSVC, LinearSVCCV, LogisticRegression, LogisticRegressionCV, SGDClassifier)
+    for kind in (
+        LinearSVC,
+        LinearSVCCV,
+        LogisticRegression,
+        LogisticRegressionCV,
+        MLPClassifier,
+        SGDClassifier,
+    )
 }
 _HEADER, _DIGEST = "model.json", "sha256"
 # What zipfile, NumPy's reader of headers and our own unpacking of values raise on nonsense.

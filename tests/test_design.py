@@ -14,7 +14,7 @@ FLOORS = [
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
-    {"linear_model"},
+    {"base", "stochastic", "linear_model", "neural_network"},
     {"plots", "metrics", "model_selection", "persistence", "packing", "_version", "__init__"},
     {"cli", "__main__"},
 ]

@@ -1,35 +1,14 @@
-"""What linear classifiers share: scores, probabilities, classes."""
+"""What linear classifiers share: scores from weights."""
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
-from fastlr.callbacks import CallbackSupportMixin
-from fastlr.data import Data, available_threads
+from fastlr.base import ProbabilityClassifier, ScoreClassifier, thread_count
+from fastlr.data import Data
 
 
-def thread_count(n_threads):
-    """The number that the parameter `n_threads` stands for."""
-    if n_threads is None:
-        return available_threads()
-    validate.check_number(
-        "n_threads", n_threads, validate.numbers.Integral, 1, what="None or an integer of at least 1"
-    )
-    return int(n_threads)
-
-
-def feature_units(scaling, data, unit, loss):
-    """Units in which features are penalised for a `scaling`, under the weights of a loss."""
-    if scaling == "standard":
-        spread = np.sqrt(data.moments(loss).variance)
-        spread[spread == 0] = 1.0
-        return spread
-    return np.full(data.d, unit if scaling == "unit" else 1.0)
-
-
-class LinearScores(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class LinearScores(ScoreClassifier):
     """Prediction from `coef_` (K, d), `intercept_` (K,) and `classes_`; K = 1 row for two classes."""
 
     def __sklearn_tags__(self):
@@ -60,58 +39,6 @@ class LinearScores(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict(self, X):
-        """Class of the highest score of each sample.
 
-        Parameters
-        ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : array of shape (n_samples,)
-        """
-        found = self._class_numbers(self._scores(X))
-        return self.classes_[found]
-
-    @staticmethod
-    def _class_numbers(scores):
-        """Numbers of the classes of the highest scores."""
-        return (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
-
-
-class LinearClassifier(LinearScores):
+class LinearClassifier(LinearScores, ProbabilityClassifier):
     """The same with probabilities: scores are those of the softmax."""
-
-    def predict_proba(self, X):
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        p : array of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to one.
-        """
-        scores = self._scores(X)
-        if scores.shape[1] == 1:
-            return np.hstack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
-
-    def predict_log_proba(self, X):
-        """Logarithms of the probabilities, exact where these are too small to be told from zero.
-
-        Parameters
-        ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_p : array of shape (n_samples, n_classes)
-        """
-        scores = self._scores(X)
-        if scores.shape[1] == 1:
-            return np.hstack([log_expit(-scores), log_expit(scores)])
-        return log_softmax(scores, axis=1)

@@ -18,9 +18,9 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from fastlr import validate
+from fastlr.base import thread_count
 from fastlr.blas import single_threaded
 from fastlr.data import Data
-from fastlr.linear_model.base import thread_count
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
 from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
 from fastlr.progress import progress_of

@@ -3,8 +3,9 @@
 import numpy as np
 
 from fastlr import validate
+from fastlr.base import feature_units, thread_count
 from fastlr.data import Data
-from fastlr.linear_model.base import LinearClassifier, feature_units, thread_count
+from fastlr.linear_model.base import LinearClassifier
 from fastlr.linear_model.convex import ConvexClassifier, centre
 from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from fastlr import validate
+from fastlr.base import feature_units, thread_count
 from fastlr.data import Data
-from fastlr.linear_model.base import feature_units, thread_count
 from fastlr.linear_model.convex import ConvexClassifier, centre
 from fastlr.losses import Softmax, SquaredHinge
 from fastlr.penalties import ElasticNet

@@ -1,0 +1,326 @@
+"""A network with one hidden layer, trained by minibatch SGD.
+
+Shapes: n samples, d features, h hidden units, K score columns (one for two classes).
+"""
+
+import numbers
+
+import numpy as np
+from scipy.special import expit
+from sklearn.utils.validation import check_is_fitted
+
+from fastlr import minibatch, validate
+from fastlr._kernels import mlp
+from fastlr.base import thread_count
+from fastlr.data import Data
+from fastlr.losses import Softmax
+from fastlr.stochastic import StochasticClassifier
+
+ACTIVATIONS = ("relu", "logistic", "tanh")  # in the order of the kernel's kinds
+LEARNING_RATES = ("constant", "invscaling", "adaptive")
+# Numbers that a block of hidden activations may hold.
+_HIDDEN_NUMBERS = 4_000_000
+# With fewer multiply-adds in a step, threads wait for each other longer than they work.
+_STEP_WORK = 200_000
+
+
+def _blocks(n, h):
+    """Slices of n rows whose h activations have room in memory."""
+    size = max(1024, _HIDDEN_NUMBERS // h)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _hidden(X, W1, bias, activation, n_threads):
+    """Activations of the hidden units, (n, h)."""
+    Z = Data(X, n_threads).scores(W1, bias)
+    if activation == "relu":
+        return np.maximum(Z, 0, out=Z)
+    return (expit if activation == "logistic" else np.tanh)(Z, out=Z)
+
+
+class _Network:
+    """Weights under training: scores W2 f(W1 (x - shift) + b1) + b2 on raw features."""
+
+    def __init__(self, data, loss, options, weights, shift, metric):
+        self.data, self.loss, self.options = data, loss, options
+        self.weights = weights  # W1 (h, d), b1 (h,), W2 (K, h), b2 (K,)
+        self.velocities = [np.zeros_like(array) for array in weights]
+        self.shift, self.metric = (vector.astype(weights[0].dtype) for vector in (shift, metric))
+        h, K = len(weights[1]), len(weights[3])
+        self.n, self.row_work = data.n, 2 * h * (data.d + 2 * K)
+        self.passed = np.zeros(3)  # loss, correct and whole weight of the rows since the last evaluation
+
+    def steps(self, order, batch_size, rates):
+        order, options = np.ascontiguousarray(order, dtype=np.intp), self.options
+        loss, correct = mlp.mlp_steps(
+            self.data.rows, self.loss.y, self.loss.s, order, batch_size, rates,
+            ACTIVATIONS.index(options.activation), float(options.alpha), float(options.momentum),
+            bool(options.nesterovs_momentum), *self.weights, *self.velocities, self.shift, self.metric,
+            self.data.n_threads if batch_size * self.row_work > _STEP_WORK else 1,
+        )  # fmt: skip
+        self.passed += loss, correct, self.loss.s[order].sum()
+
+    @property
+    def bias(self):
+        """Intercepts of the hidden units for raw features."""
+        W1, b1 = self.weights[:2]
+        with np.errstate(invalid="ignore", over="ignore"):  # weights on their way to infinity
+            return (b1 - W1.astype(np.float64) @ self.shift).astype(b1.dtype)
+
+    def evaluate(self, part):
+        """Weighted mean log-loss and accuracy on (data, loss). For None, of the training rows as they passed
+        by since the last time, each under the weights of its minibatch: that costs nothing."""
+        if part is None:
+            loss, correct, mass = self.passed
+            self.passed = np.zeros(3)
+            return loss / mass, correct / mass
+        (data, loss), (W1, _, W2, b2) = part, self.weights
+        total_loss = total_correct = 0.0
+        for rows in _blocks(data.n, len(W1)):
+            A = _hidden(data.X[rows], W1, self.bias, self.options.activation, data.n_threads)
+            here = Softmax(loss.y[rows], loss.s[rows], loss.n_classes)
+            value, correct = Data(A, data.n_threads).evaluate(W2, b2, here)
+            total_loss, total_correct = total_loss + value, total_correct + correct
+        mass = loss.s.sum()
+        return total_loss / mass, total_correct / mass
+
+    def copy(self):
+        return [array.copy() for array in self.weights]
+
+    def restore(self, kept):
+        for array, value in zip(self.weights, kept, strict=True):
+            array[:] = value
+
+
+class MLPClassifier(StochasticClassifier):
+    """A network with one hidden layer and a softmax above it, trained by minibatch SGD with momentum.
+
+    Minimises mean_i s_i loss_i + alpha / (2 B) (|W1|^2 + |W2|^2), B the size of a minibatch, as
+    scikit-learn's MLPClassifier does, the weights s_i scaled to mean one by `fit` and taken as they are by
+    `partial_fit`; two classes have one score. It starts from the random weights of Glorot and Bengio (2010)
+    that scikit-learn draws from the same `random_state`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of one int, default=(100,)
+        Hidden units.
+    activation : {"relu", "logistic", "tanh"}, default="relu"
+        Of the hidden units.
+    solver : {"sgd"}, default="sgd"
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on the weights, not on intercepts.
+    batch_size : int, "auto" or None, default="auto"
+        "auto" is 200, or all samples if there are fewer; None or 0 all samples.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        With t the minibatches seen: learning_rate_init; learning_rate_init / (t + 1)^power_t;
+        learning_rate_init, divided by 5 whenever the loss improves by less than `tol` for
+        `n_iter_no_change` epochs.
+    learning_rate_init : float, default=0.001
+        Size of the first step.
+    power_t : float, default=0.5
+    max_iter : int, default=200
+        Epochs at most.
+    shuffle : bool, default=True
+        Whether each epoch has a new order.
+    tol : float or None, default=1e-4
+        Training ends when the mean log-loss improves by less than this for `n_iter_no_change` epochs.
+        None runs all `max_iter` epochs. Not used with early stopping.
+    momentum : float in [0, 1), default=0.9
+    nesterovs_momentum : bool, default=True
+    early_stopping : bool or EarlyStopping, default=False
+        True is EarlyStopping(patience=n_iter_no_change, min_delta=tol). Weights of the first best epoch are
+        restored; without early stopping the last ones are kept.
+    validation_fraction : float in [0, 1), default=0.1
+        Share of the samples set aside, by class, for early stopping where `fit` is given no validation
+        data; 0 watches the training data itself.
+    n_iter_no_change : int, default=10
+    class_weight : dict, "balanced" or None, default=None
+    scaling : {None, "unit", "standard"}, default=None
+        "unit" divides integers by the largest value of their type, "standard" acts as a StandardScaler
+        before the fit. `coefs_` and `intercepts_` act on X as it is, which is never copied.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the arithmetic, whatever the type of X.
+    n_threads : int or None, default=None
+        None is all processors. Results do not depend on it.
+    random_state : int, RandomState or None, default=None
+        First weights, order of the samples, and the validation split.
+    warm_start : bool, default=False
+        Start from the last weights, if they have the same shapes and classes.
+    verbose : int, bool or None, default=None
+        1 prints a line for each epoch; 0 is silence. None shows epoch, loss, validation score and the time
+        that is left at most in one line on the terminal, if there is one, and clears it.
+
+    Attributes
+    ----------
+    coefs_ : list of arrays of shape (n_features, n_hidden) and (n_hidden, n_classes), or (n_hidden, 1) for
+        two classes
+    intercepts_ : list of arrays of shape (n_hidden,) and (n_classes,) or (1,)
+    classes_ : array of shape (n_classes,)
+    loss_curve_ : list of float
+        Mean log-loss of each epoch, without the penalty: history_["loss"].
+    loss_ : float
+        Its last value.
+    history_ : dict of lists
+        One value for each epoch: "loss" (mean log-loss per training row, without penalty) and "train_score"
+        (accuracy), each row under the weights that its minibatch met; "time" (seconds); and, where there are
+        validation data, "val_loss" and "val_score" of the weights at its end.
+    best_epoch_ : int
+        Epoch whose weights are kept, counted from 1.
+    n_iter_ : int
+        Epochs run.
+    t_ : int
+        Minibatches seen.
+    velocities_ : list of arrays
+        Of steps with momentum, from one call of `partial_fit` to the next; empty after `fit`.
+    n_features_in_ : int
+    feature_names_in_ : array of shape (n_features,), where X has names
+
+    Examples
+    --------
+    >>> from fastlr import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> network = MLPClassifier(25, learning_rate_init=0.003, max_iter=60, tol=None, random_state=0)
+    >>> network.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.85
+    True
+    >>> [coef.shape for coef in network.coefs_]
+    [(64, 25), (25, 10)]
+    """
+
+    _rate = "learning_rate_init"
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="sgd",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        class_weight=None,
+        scaling=None,
+        dtype="float32",
+        n_threads=None,
+        random_state=None,
+        warm_start=False,
+        verbose=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.scaling = scaling
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    @property
+    def _n_hidden(self):
+        """The number of hidden units."""
+        sizes = self.hidden_layer_sizes
+        sizes = [sizes] if isinstance(sizes, numbers.Integral) else list(np.atleast_1d(sizes))
+        whole = all(isinstance(size, numbers.Integral) and not isinstance(size, bool) for size in sizes)
+        if len(sizes) != 1 or not whole or sizes[0] < 1:
+            raise ValueError(
+                f"hidden_layer_sizes must be an integer of at least 1, or a sequence of one, as there is one "
+                f"hidden layer; found {self.hidden_layer_sizes!r}."
+            )
+        return int(sizes[0])
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        validate.check_choice("activation", self.activation, ACTIVATIONS)
+        validate.check_choice("solver", self.solver, ("sgd",))
+        validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
+        if np.dtype(self.dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be 'float32' or 'float64'; found {self.dtype!r}.")
+        if self.batch_size is not None and self.batch_size != "auto":
+            what = "'auto', None or a whole number from 0"
+            validate.check_number("batch_size", self.batch_size, numbers.Integral, 0, what=what)
+
+    def _plan(self, n):
+        size = 200 if self.batch_size == "auto" else self.batch_size or n
+        return minibatch.Plan(int(min(size, n)), bool(self.shuffle))
+
+    def _schedule(self):
+        return minibatch.Schedule(self.learning_rate, float(self.learning_rate_init), float(self.power_t))
+
+    def _new_model(self, data, loss, units, shift, random):
+        if data.is_sparse:
+            raise ValueError("MLPClassifier needs dense X; found a sparse matrix: use X.toarray().")
+        h, K, dtype = self._n_hidden, loss.n_columns, np.dtype(self.dtype)
+        factor = 2 if self.activation == "logistic" else 6
+        weights = []
+        for fan_in, fan_out in ((data.d, h), (h, K)):
+            bound = np.sqrt(factor / (fan_in + fan_out))
+            weights += [
+                random.uniform(-bound, bound, (fan_in, fan_out)).T,
+                random.uniform(-bound, bound, fan_out),
+            ]
+        weights[0] = weights[0] / units
+        weights = [np.ascontiguousarray(array, dtype=dtype) for array in weights]
+        return _Network(data, loss, self, weights, shift, 1 / units**2)
+
+    def _put(self, model):
+        W1, b1, W2, b2 = model.weights
+        if self.coefs_[0].shape == W1.T.shape and self.coefs_[1].shape == W2.T.shape:
+            W1[:], W2[:], b2[:] = self.coefs_[0].T, self.coefs_[1].T, self.intercepts_[1]
+            b1[:] = self.intercepts_[0] + model.shift @ self.coefs_[0]
+
+    def _attributes(self, model, training):
+        stored = np.float32 if training.X.dtype == np.float32 else np.float64
+        W1, _, W2, b2 = model.weights
+        return {
+            "coefs_": [np.array(W.T, dtype=stored, order="C") for W in (W1, W2)],
+            "intercepts_": [np.array(b, dtype=stored) for b in (model.bias, b2)],
+            "classes_": training.classes,
+            **training.attributes,
+        }
+
+    @property
+    def loss_curve_(self):
+        """Mean log-loss of each epoch."""
+        return self.history_["loss"]
+
+    @property
+    def loss_(self):
+        """Mean log-loss of the last epoch."""
+        return self.history_["loss"][-1]
+
+    def _scores(self, X):
+        """Scores of shape (n, K), in float64, lest tiny probabilities differ from their logarithms."""
+        check_is_fitted(self)
+        X, threads = validate.features(self, X, reset=False), thread_count(self.n_threads)
+        W1, W2 = (np.ascontiguousarray(coef.T) for coef in self.coefs_)
+        b1, b2 = self.intercepts_
+        parts = []
+        for rows in _blocks(X.shape[0], len(b1)):
+            A = _hidden(X[rows], W1, b1, self.activation, threads)
+            parts.append(Data(A, threads).scores(W2, b2))
+        return np.concatenate(parts).astype(np.float64, copy=False)

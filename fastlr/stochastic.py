@@ -1,0 +1,220 @@
+"""What classifiers trained by minibatches share: validation data, early stopping, fit and partial_fit."""
+
+import copy
+import numbers
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from fastlr import minibatch, validate
+from fastlr.base import ProbabilityClassifier, feature_units, thread_count
+from fastlr.data import Data
+from fastlr.losses import Softmax
+from fastlr.progress import progress_of
+from fastlr.stopping import EarlyStopping
+
+
+class StochasticClassifier(ProbabilityClassifier):
+    """A classifier trained by minibatches.
+
+    Subclasses have the parameters `max_iter`, `tol`, `n_iter_no_change`, `early_stopping`,
+    `validation_fraction`, `batch_size`, `shuffle`, `class_weight`, `scaling`, `n_threads`, `random_state`,
+    `warm_start` and `verbose`. They define
+
+        _rate                                         name of the parameter that is the size of the first step
+        _schedule(), _plan(n)                         minibatch.Schedule and Plan, for n rows
+        _new_model(data, loss, units, shift, random)  what `minibatch.train` needs: arrays `weights`, and
+                                                      `velocities` like them or none, for raw features
+        _put(model)                                   the weights of a fitted estimator into a new model
+        _attributes(model, training)                  what predictions need of a model, in arrays of its own
+    """
+
+    def _check_parameters(self):
+        number, whole = validate.check_number, numbers.Integral
+        validate.check_choice("scaling", self.scaling, validate.SCALINGS)
+        number("max_iter", self.max_iter, whole, 1, what="an integer of at least 1")
+        number("n_iter_no_change", self.n_iter_no_change, whole, 1, what="an integer of at least 1")
+        number("validation_fraction", self.validation_fraction, low=0, high=1 - 1e-9, what="in [0, 1)")
+        number("power_t", self.power_t, what="a number")
+        number("momentum", self.momentum, low=0, high=1 - 1e-9, what="a number in [0, 1)")
+        finite = np.finfo(np.float64).max
+        number("alpha", self.alpha, low=0, high=finite, what="a finite number that is not negative")
+        rate = getattr(self, self._rate)
+        number(self._rate, rate, low=0, high=finite, low_open=True, what="a positive finite number")
+        if self.tol is not None:
+            number("tol", self.tol, what="None or a number")
+        if not isinstance(self.early_stopping, (bool, np.bool_, EarlyStopping)):
+            raise ValueError(
+                f"early_stopping must be a bool or an EarlyStopping; found {self.early_stopping!r}."
+            )
+
+    def _stopping(self):
+        if isinstance(self.early_stopping, EarlyStopping):
+            return self.early_stopping
+        if self.early_stopping:
+            return EarlyStopping(patience=self.n_iter_no_change, min_delta=max(self.tol or 0, 0))
+        return None
+
+    def _model(self, training, random, previous=None, mean_weight=None):
+        """The model to train, from the weights of `previous`, an estimator, where they fit. Weights of
+        samples are scaled to that mean, so that they do not change the size of the steps, or taken as they
+        are for None."""
+        data, n_classes = Data(training.X, thread_count(self.n_threads)), len(training.classes)
+        if data.is_sparse and self.scaling == "standard":
+            raise ValueError("scaling='standard' needs dense X; found a sparse matrix.")
+        weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
+        if mean_weight is not None:
+            weight = weight * (mean_weight / weight.mean())
+        plain = Softmax(training.y, training.weight, n_classes)
+        units = feature_units(self.scaling, data, training.unit, plain)
+        shift = data.moments(plain).mean if self.scaling == "standard" else np.zeros(data.d)
+        model = self._new_model(data, Softmax(training.y, weight, n_classes), units, shift, random)
+        if previous is not None and np.array_equal(previous.classes_, training.classes):
+            previous._put(model)
+        return model
+
+    def _split(self, training, rng):
+        """Training and validation parts of the samples, by class."""
+        from sklearn.model_selection import train_test_split
+
+        try:
+            kept, held = train_test_split(
+                np.arange(len(training.y)), test_size=self.validation_fraction,
+                stratify=training.y, random_state=rng,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} cannot be set aside by class: {error} "
+                f"Give X_val and y_val, or validation_fraction=0 to watch the training data."
+            ) from None
+        return kept, held
+
+    def _validation(self, training, X_val, y_val, rng):
+        """The training part, and (data, loss) of the validation part or None."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together; found only one of them.")
+        threads = thread_count(self.n_threads)
+        n_classes = len(training.classes)
+        if X_val is not None:
+            probe = copy.copy(self)
+            vars(probe).update(training.attributes)
+            X_val = validate.features(probe, X_val, reset=False)
+            y_val = validate.encode(validate.labels(y_val), training.classes, "y_val")
+            if X_val.shape[0] != len(y_val):
+                raise ValueError(
+                    f"X_val and y_val must have the same number of rows; found {X_val.shape[0]} and "
+                    f"{len(y_val)}."
+                )
+            return training, (Data(X_val, threads), Softmax(y_val, np.ones(len(y_val)), n_classes))
+        if self._stopping() is None or self.validation_fraction == 0:
+            return training, None
+        kept, held = self._split(training, rng)
+        held_loss = Softmax(training.y[held], training.weight[held], n_classes)
+        validation = Data(training.X[held], threads), held_loss
+        return training.rows(kept), validation
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val : arrays of shape (n_validation, n_features) and (n_validation,), optional
+            Validation data.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is not as described; the estimator is then left as it was.
+        """
+        self._check_parameters()
+        random = check_random_state(self.random_state)
+        training = validate.training(self, X, y, sample_weight)
+        part, validation = self._validation(training, X_val, y_val, random)
+        warm = self if self.warm_start and hasattr(self, "classes_") else None
+        model = self._model(part, random, warm, mean_weight=1.0)
+        plan = self._plan(model.n)
+        stopping = self._stopping()
+        watcher = stopping.watch(plan.batches(model.n)) if stopping else None
+        rules = minibatch.Rules(self.max_iter, self.tol, self.n_iter_no_change, watcher)
+        rng = np.random.default_rng(random.randint(2**31))
+        with progress_of(self, self.max_iter, (X, y, sample_weight)) as progress:
+            by_minibatches = stopping is not None and stopping.patience_increase is not None
+            report = progress.epochs(self.max_iter, lambda: self._attributes(model, training), by_minibatches)
+            outcome = minibatch.train(
+                model, plan=plan, schedule=self._schedule(), rng=rng, rules=rules, validation=validation,
+                report=report,
+            )  # fmt: skip
+            self._check_finite(model)
+            vars(self).update(self._attributes(model, training), t_=outcome.n_steps, history_=outcome.history)
+            self.best_epoch_, self.n_iter_ = outcome.best_epoch, outcome.n_epochs
+            self.velocities_ = []
+        if not outcome.converged and (stopping is not None or self.tol is not None):
+            warnings.warn(
+                f"Training ended after {outcome.n_epochs} epochs (max_iter={self.max_iter}) before its "
+                f"stopping rule was satisfied. Raise max_iter, or set tol=None to run all epochs without "
+                f"this warning.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """One epoch over these samples, from the present weights.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+        y : array of shape (n_samples,)
+        classes : array of shape (n_classes,)
+            All classes; needed at the first call only.
+        sample_weight : array of shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        fitted = hasattr(self, "classes_")
+        if not fitted and classes is None:
+            raise ValueError("classes must be given at the first call of partial_fit.")
+        if fitted and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes must be those of the first call of partial_fit, {self.classes_}; found "
+                f"{np.unique(classes)}."
+            )
+        if self.scaling == "standard" or self.class_weight == "balanced":
+            name = "scaling='standard'" if self.scaling == "standard" else "class_weight='balanced'"
+            raise ValueError(f"{name} needs all samples at once: use fit, or scale X beforehand.")
+        if fitted:
+            validate.features(self, X, reset=False)
+        training = validate.training(self, X, y, sample_weight, self.classes_ if fitted else classes)
+        random = check_random_state(self.random_state)
+        model = self._model(training, random, self if fitted else None)
+        for velocity, kept in zip(model.velocities, getattr(self, "velocities_", ()), strict=False):
+            velocity[:] = kept
+        plan = self._plan(model.n)
+        rng = np.random.default_rng(random.randint(2**31))
+        order, seen = plan.order(model.n, rng), getattr(self, "t_", 0)
+        model.steps(order, plan.batch_size, self._schedule().rates(seen, plan.batches(model.n)))
+        self._check_finite(model)
+        vars(self).update(self._attributes(model, training), t_=seen + plan.batches(model.n))
+        self.velocities_ = [velocity.copy() for velocity in model.velocities]
+        self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+        return self
+
+    def _check_finite(self, model):
+        if not all(np.isfinite(array).all() for array in model.weights):
+            raise ValueError(
+                f"The weights are no longer finite: {self._rate}={getattr(self, self._rate)} is too large "
+                f"for this data; lower it or scale the features (scaling='standard')."
+            )

@@ -91,6 +91,13 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         If something else ends the fit first, such as `max_iter`, `max_time` or a KeyboardInterrupt;
         objective and gap are true nevertheless.
 
+    Notes
+    -----
+    From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor. Each
+    iteration is a task to them, with the best model so far at those that were certified; there a callback may
+    end the fit. In LinearSVC the iterations of a class are within a task, and in LogisticRegressionCV and
+    LinearSVCCV each fit on a fold is one.
+
     References
     ----------
     The certificate is derived in docs/math.md. SAGA: Defazio, Bach and Lacoste-Julien, NeurIPS 2014.

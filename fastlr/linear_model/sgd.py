@@ -153,6 +153,12 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     n_features_in_ : int
     feature_names_in_ : array of shape (n_features,), where X has names
 
+    Notes
+    -----
+    From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor. Each
+    epoch is a task to them, with the weights at its end; there a callback may end the training, as if
+    a stopping rule had.
+
     Examples
     --------
     >>> from fastlr import EarlyStopping, SGDClassifier

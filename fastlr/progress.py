@@ -274,7 +274,7 @@ class Epochs:
             error, epoch = self.best
             rate = event.epoch / max(event.history["time"][-1], 1e-9)
             best = f"best {_watched(event)} error {error:.6%} in epoch {epoch}".replace("%", " %")
-            self.progress.say(f"{best}; {event.epoch} epochs, {rate:.3g} epochs/s")
+            self.progress.say(f"{best}; {event.epoch} epochs, {rate:.2f} epochs/s")
 
 
 def _watched(event):

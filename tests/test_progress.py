@@ -364,7 +364,7 @@ def test_durations(seconds, text):
 
 THEANO = re.compile(r"epoch (\d+), minibatch (\d+)/(\d+), (validation|training) error (\d+\.\d{6}) %")
 LAST = re.compile(
-    r"best (validation|training) error (\d+\.\d{6}) % in epoch (\d+); (\d+) epochs, [\d.e+]+ epochs/s"
+    r"best (validation|training) error (\d+\.\d{6}) % in epoch (\d+); (\d+) epochs, \d+\.\d\d epochs/s"
 )
 
 

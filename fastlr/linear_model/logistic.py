@@ -93,10 +93,10 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
 
     Notes
     -----
-    From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor. Each
-    iteration is a task to them, with the best model so far at those that were certified; there a callback may
-    end the fit. In LinearSVC the iterations of a class are within a task, and in LogisticRegressionCV and
-    LinearSVCCV each fit on a fold is one.
+    From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor.
+    Each iteration is a task to them, with the best model so far at those that were certified; there a
+    callback may end the fit. In LinearSVC the iterations of a class are within a task, and in
+    LogisticRegressionCV and LinearSVCCV each fit on a fold is one.
 
     References
     ----------

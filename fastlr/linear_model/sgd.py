@@ -155,8 +155,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
     Notes
     -----
-    From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor. Each
-    epoch is a task to them, with the weights at its end; there a callback may end the training, as if
+    From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor.
+    Each epoch is a task to them, with the weights at its end; there a callback may end the training, as if
     a stopping rule had.
 
     Examples

@@ -1,6 +1,7 @@
 """The readers return what the files hold, and refuse damaged files before taking memory."""
 
 import gzip
+import importlib.util
 import os
 import struct
 import tracemalloc
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from scipy.io import savemat
 
 from fastlr import datasets
 
@@ -224,6 +227,83 @@ def test_load_mnist_missing_source(tmp_path):
         datasets.load_mnist(tmp_path / "absent.npz")
 
 
+def course(n=20, side=4):
+    """Images as they look and labels as they count, and both as the course's file stores them."""
+    images, y = np.random.default_rng(0).random((n, side, side)), np.arange(n) % 10
+    stored = {"X": images.transpose(0, 2, 1).reshape(n, -1), "y": np.where(y == 0, 10, y)[:, None]}
+    return images.reshape(n, -1), y, stored
+
+
+@pytest.mark.parametrize("do_compression", [False, True])
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_load_mat(tmp_path, do_compression, kind):
+    images, labels, stored = course()
+    stored["y"] = stored["y"].astype(kind)
+    others = {"about": "text", "cells": np.array([1, "a"], dtype=object), "z": np.ones(2) * 1j}
+    savemat(tmp_path / "digits.mat", {**others, **stored}, do_compression=do_compression)
+    X, y = datasets.load_mat(tmp_path / "digits.mat")
+    np.testing.assert_array_equal(X, images)
+    np.testing.assert_array_equal(y, labels)
+    assert y.dtype == np.int64 and X.flags.c_contiguous
+    X, y = datasets.load_mat(tmp_path / "digits.mat", transpose=False, ten_is_zero=False)
+    np.testing.assert_array_equal(X, stored["X"])
+    np.testing.assert_array_equal(y, stored["y"].ravel())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": None}, "has no variable 'X'"),
+        ({"y": None}, "has no variable 'y'"),
+        ({"X": "text"}, "X holds <U4; needed: a full matrix"),
+        ({"X": np.ones((20, 16)) * 1j}, "X holds complex128"),
+        ({"X": sp.csc_array(np.eye(20, 16))}, "X holds"),
+        ({"X": np.ones((20, 4, 4))}, r"X has shape \(20, 4, 4\)"),
+        ({"X": np.ones((20, 15))}, "15 pixels make no square; transpose=False"),
+        ({"y": np.ones((19, 1))}, r"y has shape \(19, 1\); needed: \(20, 1\)"),
+        ({"y": np.full((20, 1), 0.5)}, "not whole numbers"),
+        ({"y": np.full((20, 1), np.nan)}, "not whole numbers"),
+    ],
+)
+def test_load_mat_refuses_what_is_no_course(tmp_path, change, message):
+    stored = {**course()[2], **change}
+    savemat(tmp_path / "a.mat", {name: value for name, value in stored.items() if value is not None})
+    with pytest.raises(ValueError, match=message) as caught:
+        datasets.load_mat(tmp_path / "a.mat")
+    assert "a.mat" in str(caught.value)
+
+
+def test_load_mat_refuses_other_versions(tmp_path):
+    path = tmp_path / "a.mat"
+    savemat(path, {"X": np.eye(4), "y": np.ones((4, 1))}, format="4")
+    with pytest.raises(ValueError, match="version 4"):
+        datasets.load_mat(path)
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + bytes(384) + b"\x89HDF")
+    with pytest.raises(ValueError, match=r"7\.3, which is HDF5.*-v7"):
+        datasets.load_mat(path)
+    with pytest.raises(FileNotFoundError):
+        datasets.load_mat(tmp_path / "absent.mat")
+
+
+@pytest.mark.parametrize("do_compression", [False, True])
+def test_load_mat_survives_damage(tmp_path, do_compression):
+    """Whatever byte is wrong: a ValueError or arrays, and no crash. Uncompressed files have no checksum."""
+    path = tmp_path / "a.mat"
+    savemat(path, course(5, 2)[2], do_compression=do_compression)
+    whole = path.read_bytes()
+    damaged = [whole[:length] for length in range(0, len(whole), 7)]
+    for i in range(124, len(whole)):
+        damaged += [whole[:i] + bytes([value]) + whole[i + 1 :] for value in (0, 14, 255)]
+    refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            datasets.load_mat(path)
+        except ValueError:
+            refused += 1
+    assert refused > len(damaged) / 4
+
+
 def test_load_digits_is_a_stratified_split():
     (X_train, y_train), (X_test, y_test) = datasets.load_digits(test_size=0.25, random_state=3)
     assert X_train.shape == (1347, 64) and X_test.shape == (450, 64)
@@ -247,7 +327,7 @@ def test_fetch_mnist(monkeypatch, parser):
         return X, np.array(["1"] * 60_000 + ["7"] * 10_000, dtype=object)
 
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch_openml)
-    monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda name: parser == "pandas")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: parser == "pandas")
     (X_train, y_train), (X_test, y_test) = datasets.load_mnist()
     assert asked["name"] == "mnist_784" and not asked["as_frame"] and asked["parser"] == parser
     assert X_train.shape == (60_000, 784) and X_test.shape == (10_000, 784)

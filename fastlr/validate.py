@@ -91,6 +91,9 @@ def encode(y, classes, name="y"):
 def _unit(X):
     """The largest value of an integer type; 1 for anything else."""
     dtype = getattr(X, "dtype", None)
+    dtypes = set(getattr(X, "dtypes", ()))  # of a DataFrame
+    if len(dtypes) == 1:
+        dtype = dtypes.pop()
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         return float(np.iinfo(dtype).max)
     return 1.0

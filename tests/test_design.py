@@ -16,10 +16,10 @@ FLOORS = [
     {"solvers", "minibatch", "stopping", "progress"},
     {"base", "stochastic", "linear_model", "neural_network"},
     {"plots", "metrics", "model_selection", "persistence", "packing", "_version", "__init__"},
-    {"cli", "__main__"},
+    {"cli", "commands", "report", "demo", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
-SIDE_DOORS = {"datasets": {"npz"}}
+SIDE_DOORS = {"datasets": {"npz"}, "readers": {"datasets", "npz"}}
 
 
 def imported(path):

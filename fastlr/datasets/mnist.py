@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fastlr.datasets.idx import read_idx
-from fastlr.datasets.npz import open_npz, read_npz_member
+from fastlr.datasets.npz import open_npz, read_member
 
 
 def load_digits(*, test_size=0.2, random_state=0):
@@ -131,7 +131,7 @@ def load_mnist_npz(path, *, flatten=True):
     """
     with open_npz(path) as archive:
         arrays = {
-            name: read_npz_member(archive, name, path) for name in ("x_train", "y_train", "x_test", "y_test")
+            name: read_member(archive, name, path) for name in ("x_train", "y_train", "x_test", "y_test")
         }
     return tuple(
         _images_and_labels(arrays[f"x_{part}"], arrays[f"y_{part}"], flatten, f"{path} ({part})")

@@ -21,7 +21,7 @@ def open_npz(path):
         raise ValueError(f"{path}: not an intact npz file ({error})") from error
 
 
-def read_npz_member(archive, name, path):
+def read_member(archive, name, path):
     """Read one array of an npz after checking that its header agrees with the archive's sizes."""
     try:
         info = archive.getinfo(f"{name}.npy")

@@ -115,7 +115,7 @@ def main(arguments=None):
     Examples
     --------
     >>> from fastlr.cli import main
-    >>> main(["inspect", "no-such-file.npz"])  # the reason goes to standard error
+    >>> main(["fit", "no-such-file.csv", "--out", "model.npz"])  # the reason goes to standard error
     1
     """
     options = build_parser().parse_args(arguments)

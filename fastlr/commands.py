@@ -104,8 +104,8 @@ def fit(options):
     labels = np.unique(table.y)
     if len(labels) < 2:
         raise ValueError(
-            f"{options.data}: the target, {table.target}, has one class only, {labels[0]!s}; needed: two or "
-            "more (--target chooses another one)"
+            f"{options.data}: the target, {table.target}, has one class only among the training rows: "
+            f"{labels[0]!s}; needed: two or more (--target chooses another column)"
         )
     scaling = _scaling(options.scaling, table)
     verbose = _given(verbose=0 if options.quiet else 1 if options.verbose else None)

@@ -104,12 +104,17 @@ def _frame_values(frame, has_names):
     """The numbers of a DataFrame, in as narrow a type as holds them exactly."""
     from pandas.api.types import is_numeric_dtype
 
+    if frame.empty:
+        raise ValueError(
+            f"has {frame.shape[0]} rows and {frame.shape[1]} features; needed: one at least of each"
+        )
     kinds = []
     for name, dtype in frame.dtypes.items():
         where = f"column {name!r}" if has_names else f"column {name}"
         if not is_numeric_dtype(dtype):
+            value, row = _first_word(frame[name])
             raise ValueError(
-                f"{where} holds text or objects, such as {frame[name].iloc[0]!r}; needed: numbers"
+                f"{where} holds text or objects, such as {value!r} in row {row}; needed: numbers"
             )
         if frame[name].isna().any():
             n, row = int(frame[name].isna().sum()), int(frame[name].isna().argmax()) + 1
@@ -118,3 +123,12 @@ def _frame_values(frame, has_names):
     X = frame.to_numpy(dtype=np.result_type(*kinds) if kinds else np.float64)
     is_byte = X.dtype.kind in "biu" and X.size and X.min() >= 0 and X.max() <= 255
     return X.astype(np.uint8) if is_byte else X
+
+
+def _first_word(column):
+    """The first value that is no number, and its row, counted from 1."""
+    from pandas import to_numeric
+
+    is_word = to_numeric(column, errors="coerce").isna().to_numpy() & column.notna().to_numpy()
+    row = int(is_word.argmax())  # 0 for dates and the like, of which each has a number
+    return str(column.iloc[row]), row + 1

@@ -174,7 +174,11 @@ def build_parser():
     )
     demo.add_argument("--mnist", metavar="DIR", help="folder of MNIST's IDX files (plain or .gz)")
     demo.add_argument(
-        "--out", metavar="DIR", type=Path, default="fastlr-demo", help="where pictures go (%(default)s)"
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default="fastlr-demo",
+        help="where pictures go (default: %(default)s)",
     )
     return parser
 
@@ -183,36 +187,54 @@ def _fit_options(fit):
     fit.add_argument("data", metavar="DATA", help="what to learn from; see below")
     fit.add_argument("--out", metavar="MODEL", type=Path, required=True, help="write the model here (.npz)")
     data = fit.add_argument_group("data")
-    data.add_argument("--target", metavar="T", help="column of the labels, by name or number from 0 (last)")
+    data.add_argument(
+        "--target", metavar="T", help="column of the labels, by name or number from 0 (default: last)"
+    )
     data.add_argument(
         "--test", metavar="DATA|SHARE", type=_test,
-        help="other data to test on, or a share to set aside, such as 0.2 (the test part of DATA, if any)",
+        help="other data to test on, or a share to set aside, such as 0.2 (default: the test part of DATA, "
+        "if any)",
     )  # fmt: skip
     model = fit.add_argument_group("model")
-    model.add_argument("--model", choices=commands.MODELS, default="logistic", help="see above (%(default)s)")
     model.add_argument(
-        "--penalty", choices=("l1", "l2", "elasticnet", "none"), default="l2",
-        help="l1 makes weights zero, l2 makes them small (%(default)s)",
-    )  # fmt: skip
-    model.add_argument(
-        "--C", type=_positive, default=1.0, help="the smaller, the stronger the penalty (%(default)s)"
+        "--model", choices=commands.MODELS, default="logistic", help="see above (default: %(default)s)"
     )
     model.add_argument(
-        "--l1-ratio", metavar="R", type=_share, default=0.5, help="share of l1 in elasticnet (%(default)s)"
+        "--penalty", choices=("l1", "l2", "elasticnet", "none"), default="l2",
+        help="l1 makes weights zero, l2 makes them small (default: %(default)s)",
+    )  # fmt: skip
+    model.add_argument(
+        "--C",
+        type=_positive,
+        default=1.0,
+        help="the smaller, the stronger the penalty (default: %(default)s)",
+    )
+    model.add_argument(
+        "--l1-ratio",
+        metavar="R",
+        type=_share,
+        default=0.5,
+        help="share of l1 in elasticnet (default: %(default)s)",
     )
     model.add_argument(
         "--scaling", choices=("auto", "unit", "standard", "none"), default="auto",
         help="unit: bytes to [0, 1]; standard: mean 0, deviation 1; auto: unit for images, none for sparse "
-        "rows, standard for tables (%(default)s)",
+        "rows, standard for tables (default: %(default)s)",
     )  # fmt: skip
     run = fit.add_argument_group("fit")
     run.add_argument(
-        "--tol", type=_positive, help="certified gap, in shares of the objective without features (1e-4)"
+        "--tol",
+        type=_positive,
+        help="certified gap, in shares of the objective without features (default: 1e-4)",
     )
     run.add_argument("--max-time", metavar="S", type=_positive, help="seconds; the best model by then counts")
-    run.add_argument("--eta0", type=_positive, help="step of sgd and mlp (0.24 for images, else 0.1)")
-    run.add_argument("--threads", metavar="N", type=_count, help="threads (all processors)")
-    run.add_argument("--seed", type=_seed, default=0, help="of all that is drawn at random (%(default)s)")
+    run.add_argument(
+        "--eta0", type=_positive, help="step of sgd and mlp (default: 0.1, and 0.24 for images by sgd)"
+    )
+    run.add_argument("--threads", metavar="N", type=_count, help="threads (default: all processors)")
+    run.add_argument(
+        "--seed", type=_seed, default=0, help="of all that is drawn at random (default: %(default)s)"
+    )
     show = fit.add_argument_group("output")
     show.add_argument("--plots", metavar="DIR", type=Path, help="write pictures there")
     loud = show.add_mutually_exclusive_group()
@@ -225,7 +247,7 @@ def _predict_options(predict):
     predict.add_argument("data", metavar="DATA", help="rows to predict; see below")
     predict.add_argument("--target", metavar="T", help="column of the true labels, by name or number from 0")
     predict.add_argument("--proba", action="store_true", help="CSV: label, and the probability of each class")
-    predict.add_argument("--out", metavar="FILE", type=Path, help="write here (standard output)")
+    predict.add_argument("--out", metavar="FILE", type=Path, help="write here (default: standard output)")
 
 
 def _positive(text):

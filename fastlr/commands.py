@@ -35,17 +35,20 @@ def _svm(options, n, **common):
 def _sgd(options, n, **common):
     # alpha = 1 / (C n) makes C mean what it means to the others.
     return fastlr.SGDClassifier(
-        alpha=1 / (options.C * n), eta0=_eta0(options, common),
+        alpha=1 / (options.C * n), eta0=options.eta0 or (0.24 if common["scaling"] == "unit" else 0.1),
         early_stopping=fastlr.EarlyStopping(patience=10, monitor="loss"),
         **_penalty(options), **_given(tol=options.tol), **common,
     )  # fmt: skip
 
 
 def _mlp(options, n, **common):
-    alpha = 0.0 if options.penalty == "none" else 1 / options.C
+    # Its alpha counts in a minibatch.
+    batch_size = min(200, n)
+    alpha = 0.0 if options.penalty == "none" else batch_size / (options.C * n)
     return fastlr.MLPClassifier(
-        hidden_layer_sizes=(25,), solver="sgd", alpha=alpha, learning_rate_init=_eta0(options, common),
-        early_stopping=True, **_given(tol=options.tol), **common,
+        (25,), alpha=alpha, batch_size=batch_size, learning_rate_init=options.eta0 or 0.1,
+        early_stopping=fastlr.EarlyStopping(patience=10, monitor="loss"),
+        **_given(tol=options.tol), **common,
     )  # fmt: skip
 
 
@@ -71,10 +74,6 @@ def _penalty(options):
     if options.penalty == "elasticnet":
         return {"penalty": "elasticnet", "l1_ratio": options.l1_ratio}
     return {"penalty": None if options.penalty == "none" else options.penalty}
-
-
-def _eta0(options, common):
-    return options.eta0 or (0.24 if common["scaling"] == "unit" else 0.1)
 
 
 def _given(**parameters):

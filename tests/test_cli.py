@@ -215,7 +215,7 @@ def test_an_interrupt_while_reading(flowers, tmp_path, capsys, monkeypatch):
     [
         (None, [], "No such file or directory"),
         ("", [], "is empty"),
-        ("a,b,kind\n1,2,x\n3,4,x\n", [], "the target, column 'kind', has one class only among the training rows: x;"),
+        ("a,b,kind\n1,2,x\n3,4,x\n", [], "column 'kind', has one class only among the training rows: x;"),
         ("a,b,kind\n1,red,x\n3,blue,y\n", [], "column 'b' holds text or objects, such as 'red' in row 1"),
         ("a,b,kind\n1,,x\n3,4,y\n", [], "column 'b' has 1 missing values, the first in row 1"),
         ("a,b,kind\n1,2,\n3,4,y\n", [], "the target, column 'kind', has 1 missing values"),

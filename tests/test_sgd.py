@@ -286,6 +286,17 @@ def test_unit_scaling_is_division(digits, dtype, largest):
     assert np.mean((ours.coef_ == 0) == (peer.coef_ == 0)) > 0.999
 
 
+def test_unit_scaling_of_a_data_frame():
+    """Its bytes are bytes; columns of several types have no largest value in common."""
+    pandas = pytest.importorskip("pandas")
+    X, y = load_digits(return_X_y=True)
+    frame = pandas.DataFrame(X.astype(np.uint8))
+    plain = exact(scaling="unit").fit(X.astype(np.uint8), y)
+    assert_same_fit(exact(scaling="unit").fit(frame, y), plain, 0, 0)
+    mixed = frame.astype({0: np.int16})
+    assert_same_fit(exact(scaling="unit").fit(mixed, y), exact().fit(mixed, y), 0, 0)
+
+
 def test_unit_scaling_leaves_floats_alone(digits):
     X, y, _, _ = digits
     assert_same_fit(exact(scaling="unit").fit(X, y), exact().fit(X, y), 0, 0)

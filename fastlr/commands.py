@@ -99,7 +99,7 @@ def fit(options):
         import matplotlib  # before the work, lest it be missing after it
 
         matplotlib.use("Agg")
-    table, test, test_name = _tables(options)
+    table, test = _tables(options)
     labels = np.unique(table.y)
     if len(labels) < 2:
         raise ValueError(
@@ -122,7 +122,7 @@ def fit(options):
     is_interrupted = getattr(model, "status_", None) == "interrupted"
     parts = [report.Part("training", table.X, table.y)]
     if test is not None:
-        parts.append(report.Part(test_name, test.X, test.y))
+        parts.append(report.Part("test", test.X, test.y))
     _tell(options, model, parts, table, scaling, seconds)
     if is_interrupted:
         say(f"interrupted; the best model so far is in {options.out}")
@@ -151,7 +151,7 @@ def _predicted(model, part, names):
 
 
 def _tables(options):
-    """What to train on, what to test on or None, and what the latter is called."""
+    """What to train on, and what to test on or None."""
     table = read_table(options.data, options.target)
     rest = replace(table, test=None)
     if isinstance(options.test, float):
@@ -159,13 +159,15 @@ def _tables(options):
     if options.test is not None:
         d = table.X.shape[1]
         test = read_table(options.test, options.target, n_features=d, feature_names=table.names)
-        test = replace(test, y=test.y) if test.test is None else Table(*test.test)
         if test.y is None:
             raise ValueError(f"{options.test}: has {d} features and no labels; needed: data to test on")
-        return rest, test, "test"
-    if table.test is not None:
-        return rest, Table(*table.test), "test"
-    return table, None, None
+        return rest, _last_part(test)
+    return rest, None if table.test is None else _last_part(table)
+
+
+def _last_part(table):
+    """The test set of files that have one, or all there is."""
+    return table if table.test is None else Table(*table.test)
 
 
 def _divided(table, options):
@@ -179,7 +181,7 @@ def _divided(table, options):
         )
     except ValueError as error:
         raise ValueError(f"--test {options.test:g}: {error}") from error
-    return replace(table, X=X, y=y), Table(X_test, y_test), "test"
+    return replace(table, X=X, y=y), Table(X_test, y_test)
 
 
 def _scaling(choice, table):
@@ -257,8 +259,7 @@ def predict(options):
         _check_output(options.out, options.model, options.data, options.target)
     names = getattr(model, "feature_names_in_", None)
     table = read_table(options.data, options.target, n_features=model.n_features_in_, feature_names=names)
-    if table.test is not None:
-        table = Table(*table.test)
+    table = _last_part(table)
     part = report.Part("", table.X, table.y)
     labels, proba = _predicted(model, part, None if names is None else list(names))
     with contextlib.ExitStack() as stack:

@@ -6,6 +6,8 @@ import os
 import tokenize
 import uuid
 import zipfile
+import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,16 @@ def read_array(stream, size, where):
     check_size(size - stream.tell(), math.prod(shape) * dtype.itemsize, where)
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+@contextmanager
+def open_npz(path):
+    """The archive as a ZipFile; damage found while it is open becomes a ValueError that names the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"{path}: not an intact npz file ({error})") from error
 
 
 def read_member(archive, name, path):

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from fastlr.datasets.npz import check_size
+from fastlr.npz import check_size
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20  # bytes read at a time

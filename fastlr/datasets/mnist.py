@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fastlr.datasets.idx import read_idx
-from fastlr.datasets.npz import open_npz, read_member
+from fastlr.npz import open_npz, read_member
 
 
 def load_digits(*, test_size=0.2, random_state=0):

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastlr.datasets import load_mat, load_mnist_idx
-from fastlr.datasets.npz import open_npz, read_member
+from fastlr.npz import open_npz, read_member
 from fastlr.readers.table import Table, column_of, refuse_target
 
 # Names of features and labels in .npz files, in any case; the first that are there count.

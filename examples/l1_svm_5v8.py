@@ -6,7 +6,6 @@ weights as a heat map. Takes Keras's mnist.npz (--data mnist.npz) as the article
 
 import time
 
-import matplotlib.pyplot as plt
 import numpy as np
 from _story import arguments, compare, digits_or_mnist, save
 
@@ -35,15 +34,6 @@ def accuracies(results, i):
     return f"{results['mean_train_score'][i]:.5f} / {results['mean_test_score'][i]:.5f}"
 
 
-def heat_map(model):
-    """The one row of weights, large."""
-    figure = plots.plot_weights(
-        model.coef_, classes=model.classes_, figure=plt.figure(figsize=(6.4, 5), layout="constrained")
-    )
-    figure.axes[0].set_title("blue pixels speak for 8, red ones for 5")
-    return figure
-
-
 def main():
     options = arguments(__doc__)
     name, (X, y), (X_test, y_test) = fives_and_eights(options)
@@ -67,7 +57,8 @@ def main():
     compare("coefficients that are zero", "", f"{np.sum(svm.coef_ == 0)} of {svm.coef_.size}")
     print(f"\n{svm.explain()}\n")
 
-    save(heat_map(svm), options.out, "svm-weights")
+    heat_map = plots.plot_weights(svm.coef_, intercept=svm.intercept_, classes=svm.classes_)
+    save(heat_map, options.out, "svm-weights")
     save(plots.plot_scores(cv), options.out, "svm-scores")
 
 

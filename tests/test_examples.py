@@ -20,13 +20,13 @@ STORIES = sorted(path.stem for path in EXAMPLES.glob("[!_]*.py"))
 LINES = {
     "l1_saga_mnist": [
         r"digits: 1,797 images shuffled; training on 1,000, testing on 797 others",
-        r"sparsity with L1 penalty +\| +\| [78]\d\.\d\d%",
+        r"sparsity with L1 penalty +\| +\| [6-9]\d\.\d\d%",
         r"test score with L1 penalty +\| +\| 0\.9\d\d\d",
         r"run time of the fit, seconds +\| +\| \d",
         r"objective +\| +unknown \| 52\.80968",
         r"sparsity +\| +unknown \| 8[45]\.\d\d%",
         r"newton-cd: L1 penalty .*10 classes",
-        r"15 certified models, from C = 0\.0075 to 2:",
+        r"12 certified models, from C = 0\.0075 to 2:",
         r"From uint8 without a scaler: 52\.80968\d, .* 100\.00% of the predictions agree",
     ],
     "l1_svm_5v8": [
@@ -82,7 +82,7 @@ def test_runs_on_digits(story, tmp_path):
     assert sorted(told) == [str(path.relative_to(tmp_path)) for path in pictures]
     for path in pictures:
         pixels = image.imread(path)
-        assert 700 <= pixels.shape[1] <= 1600 and pixels.std() > 0.01, path
+        assert 400 <= pixels.shape[1] <= 1600 and pixels.std() > 0.01, path
 
 
 def test_the_svm_reads_keras_npz(tmp_path):
@@ -130,5 +130,4 @@ def test_l1_svm_on_mnist(tmp_path):
         assert fastlr_column(text, f"C = {C:g}:") == pytest.approx(scores, abs=5e-4)
     assert fastlr_column(text, "best C") == [0.2]
     assert fastlr_column(text, "accuracy on the training images") == pytest.approx([0.97232], abs=2e-4)
-    # As many as scikit-learn's LinearSVC has, give or take weights that a looser tolerance moves.
-    assert fastlr_column(text, "coefficients that are zero") == [pytest.approx(500, abs=5), 784]
+    assert fastlr_column(text, "coefficients that are zero") == [500, 784]  # as scikit-learn's LinearSVC

@@ -114,7 +114,7 @@ def test_conjugate_gradients(story, capsys):
     # The C is that with the fewest errors on the validation images.
     fits = [LogisticRegression(C=C, tol=1e-8).fit(*train) for C in Cs]
     expected = min(fits, key=lambda fit: theano.errors(fit, *validation)).C
-    assert best.C == expected
+    np.testing.assert_equal(best.C, expected)
     assert "no minimum" in capsys.readouterr().out
 
 

@@ -6,6 +6,7 @@ the model errs, five folds, and how much 7,000 or 700 images teach instead of 63
 
 import time
 
+import matplotlib.pyplot as plt
 import numpy as np
 from _story import arguments, compare, digits_or_mnist, save
 from sklearn.model_selection import train_test_split
@@ -61,7 +62,7 @@ def look_closer(sgd, X_val, y_val, out):
     save(mistakes, out, "softmax-mistakes")
 
 
-def folds(sgd, X, y, sizes, out):
+def learning_curves(sgd, X, y, sizes, out):
     """Curves of 60 epochs on five folds, of all images and of few."""
     sgd.set_params(max_iter=60)
     results = model_selection.sample_size_history(sgd, X, y, sizes=sizes, cv=5)
@@ -70,7 +71,8 @@ def folds(sgd, X, y, sizes, out):
         scores, epochs = result.val_score, result.best_epoch + 1
         print(f"{size:7,} images: {scores.mean():.2%} +- {scores.std():.2%}, at epoch {epochs.mean():.0f}")
     save(plots.plot_kfold(results[len(y)]), out, "softmax-folds")
-    save(plots.plot_kfold(results), out, "softmax-sizes")
+    tall = plt.figure(figsize=(9, 4.6), layout="constrained")  # for a legend of all sizes
+    save(plots.plot_kfold(results, figure=tall), out, "softmax-sizes")
 
 
 def main():
@@ -90,11 +92,12 @@ def main():
 
     print(f"\nAll {EPOCHS} epochs:")
     train(sgd.set_params(early_stopping=False, tol=None), split)
-    lowest = 1 + int(np.argmin(sgd.history_["val_loss"]))
-    print(f"The validation loss is lowest after epoch {lowest}, and higher ever after.")
+    val_loss = sgd.history_["val_loss"]
+    lowest = 1 + int(np.argmin(val_loss))
+    print(f"Lowest validation loss: {min(val_loss):.4f} after epoch {lowest}; from there it rises.")
     save(plots.plot_history(sgd.history_, best_epoch=lowest), options.out, "softmax-overfitting")
 
-    folds(sgd, X, y, (len(y), 7000, 700) if name == "MNIST" else (len(y), 700, 200), options.out)
+    learning_curves(sgd, X, y, (len(y), 7000, 700) if name == "MNIST" else (len(y), 700, 200), options.out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ goes to a file and is read again to predict. Then the tutorial's second script, 
 looks for does not exist, and the nearest thing that does comes with a certificate.
 """
 
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 from _story import arguments, compare, digits_or_mnist, save
@@ -69,12 +71,12 @@ def without_penalty(X, y):
     inked = np.array([(X[y == label] > 0).any(axis=0) for label in cg.classes_])
     print(f"\nConjugate gradients without a penalty, {cg.n_iter_[0]} iterations:")
     print(
-        f"mean log-loss {cg.objective_ / len(y):.4f}, certified gap {cg.dual_gap_ / len(y):.4f}: all of it."
+        f"mean log-loss {cg.objective_ / len(y):.4f}, certified gap {cg.dual_gap_ / len(y):.4f}, all of it."
     )
     print(
-        f"There is no minimum. {np.sum(inked.sum(axis=0) == 1)} pixels are inked in images of one class only:"
+        f"There is no minimum: {np.sum(inked.sum(axis=0) == 1)} pixels have ink in one class only, and more"
     )
-    print("more weight there, for that class, lowers the loss for ever.")
+    print("weight there, for that class, lowers the loss for ever.")
     return cg
 
 
@@ -113,10 +115,11 @@ def main():
     print(f"\nOf bytes / {levels - 1} instead of {levels}, the same rule makes {again.n_iter_} epochs,")
     print(f"and the error on validation images is {errors(again, *validation_1):.3f} %.")
 
-    model = options.out / "best_model.npz"
-    fastlr.save(sgd, model)
-    ten = predict(model, test[0][:10])
-    print(f"\nThe first ten test labels are {y_test[:10]},\n  and {model.name} predicts {ten}.")
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "best_model.npz"
+        fastlr.save(sgd, model)
+        ten = predict(model, test[0][:10])
+        print(f"\nThe first ten test labels are {y_test[:10]},\n  and {model.name} predicts {ten}.")
     save(plots.plot_images(X_test[:10], titles=ten), options.out, "theano-ten")
 
     cg, best = without_penalty(*train), with_penalty(train, validation, Cs)

@@ -1,0 +1,161 @@
+"""Grids of images: samples and mistakes.
+
+Shapes: n images or samples, d = h * w pixels, K classes.
+"""
+
+import math
+
+import numpy as np
+
+from fastlr.plots.shared import SMALL, new_figure
+
+
+def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=None):
+    """Draw a grid of grey images, all on one scale: the lowest value white, the highest black.
+
+    Parameters
+    ----------
+    images : array-like of shape (n, d) or (n, h, w)
+        Grey values, in any unit.
+    titles : sequence of n str, optional
+        Text above each image.
+    image_shape : (h, w), optional
+        Needed for flat images whose d is not a square.
+    n_columns : int, default=10
+        Images side by side, at most.
+    figure : matplotlib Figure or SubFigure, optional
+        Where to draw; by default a new pyplot figure of a fitting size.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        With one Axes per image, in order.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, their shape is unknown, or `titles` has another length.
+
+    Examples
+    --------
+    >>> from fastlr.datasets import load_digits
+    >>> from fastlr.plots import plot_images
+    >>> (X, y), _ = load_digits()
+    >>> figure = plot_images(X[:20], titles=y[:20])
+    >>> len(figure.axes)
+    20
+    """
+    images = as_images(images, image_shape, "images")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"titles: found {len(titles)}; needed: {len(images)}, one per image")
+    lines = 0 if titles is None else max(str(title).count("\n") + 1 for title in titles)
+    figure, axes = image_grid(len(images), n_columns, 0.9, 0.17 * lines, figure)
+    low, high = images.min(), images.max()
+    for i, ax in enumerate(axes):
+        ax.imshow(images[i], cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
+        if titles is not None:
+            ax.set_title(str(titles[i]), pad=2, **SMALL)
+    return figure
+
+
+def plot_mistakes(
+    X,
+    y_true,
+    y_pred,
+    *,
+    indices=None,
+    n=25,
+    image_shape=None,
+    proba=None,
+    n_columns=5,
+    figure=None,
+):
+    """Draw misread images, titled "true class → predicted class".
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, d) or (n_samples, h, w)
+        Images.
+    y_true, y_pred : array-like of shape (n_samples,)
+        True and predicted classes.
+    indices : array-like of int, optional
+        Rows to draw, in this order, such as :func:`~fastlr.metrics.mistakes` returns. By default
+        all rows with ``y_true != y_pred``: most confident first if `proba` is given, else in order.
+    n : int, default=25
+        Number of images at most.
+    image_shape : (h, w), optional
+        Needed for flat images whose d is not a square.
+    proba : array-like of shape (n_samples, K), optional
+        Probabilities; the highest of each row is added to the title in percent.
+    n_columns : int, default=5
+        Images side by side, at most.
+    figure : matplotlib Figure or SubFigure, optional
+        Where to draw; by default a new pyplot figure of a fitting size.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        With one Axes per image.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or there is no mistake to draw.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlr.plots import plot_mistakes
+    >>> figure = plot_mistakes(np.eye(3 * 4).reshape(9, 16), np.zeros(9, int), np.arange(9), n=2)
+    >>> [ax.get_title() for ax in figure.axes]
+    ['0 → 1', '0 → 2']
+    """
+    X, y_true, y_pred = np.asarray(X), np.asarray(y_true), np.asarray(y_pred)
+    confidence = None if proba is None else np.max(proba, axis=1)
+    for name, rows in (("y_true", y_true), ("y_pred", y_pred), ("proba", confidence)):
+        if rows is not None and len(rows) != len(X):
+            raise ValueError(f"{name}: found length {len(rows)}; needed: {len(X)}, the rows of X")
+    if indices is None:
+        indices = np.flatnonzero(y_true != y_pred)
+        if confidence is not None:
+            indices = indices[np.argsort(-confidence[indices], kind="stable")]
+    indices = np.asarray(indices, dtype=np.intp)[:n]
+    if not len(indices):
+        raise ValueError("indices: nothing to draw; needed: at least one misclassified row")
+    titles = [f"{y_true[i]} → {y_pred[i]}" for i in indices]
+    if confidence is not None:
+        titles = [f"{title}\n{confidence[i]:.1%}" for title, i in zip(titles, indices, strict=True)]
+    return plot_images(X[indices], titles=titles, image_shape=image_shape, n_columns=n_columns, figure=figure)
+
+
+def as_images(array, image_shape, name):
+    """`array` as (n, h, w); a square is guessed for flat rows without `image_shape`."""
+    array = np.asarray(array)
+    if array.ndim not in (2, 3) or not array.size:
+        raise ValueError(f"{name}: found shape {array.shape}; needed: (n, d) or (n, h, w), n > 0")
+    if array.ndim == 3 and image_shape is None:
+        return array
+    n_pixels = math.prod(array.shape[1:])
+    if image_shape is None:
+        side = math.isqrt(n_pixels)
+        image_shape = (side, side)
+        if side * side != n_pixels:
+            raise ValueError(f"image_shape: needed, since {n_pixels} pixels make no square")
+    if math.prod(image_shape) != n_pixels:
+        raise ValueError(f"image_shape: found {tuple(image_shape)}; needed: {n_pixels} pixels")
+    return array.reshape(len(array), *image_shape)
+
+
+def image_grid(n, n_columns, size, extra_height, figure, side=0.0):
+    """n bare Axes; cells of `size` inches, `extra_height` for titles, `side` for a colour bar."""
+    if n_columns < 1:
+        raise ValueError(f"n_columns: found {n_columns}; needed: 1 or more")
+    n_columns = min(n_columns, n)
+    n_rows = math.ceil(n / n_columns)
+    if figure is None:
+        shape = (n_columns * size + side, n_rows * (size + extra_height))
+        figure = new_figure(shape)
+    axes = [figure.add_subplot(n_rows, n_columns, i + 1) for i in range(n)]
+    for ax in axes:
+        ax.set_axis_off()
+    return figure, axes

@@ -1,0 +1,95 @@
+"""Grids of images show the images, and mistakes come in order."""
+
+import numpy as np
+import pytest
+
+from fastlr import plots
+
+from .plotting import assert_nothing_clipped, close_figures, matplotlib, plt, titles  # noqa: F401
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (12, 28 * 28), dtype=np.uint8)
+
+
+def test_images_one_axes_each_on_one_scale(images):
+    figure = plots.plot_images(images, titles=range(12), n_columns=5)
+    assert isinstance(figure, matplotlib.figure.Figure)
+    assert titles(figure) == [str(i) for i in range(12)]
+    for ax, image in zip(figure.axes, images, strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image.reshape(28, 28))
+        assert ax.images[0].get_clim() == (images.min(), images.max())
+    grid = figure.axes[0].get_gridspec()
+    assert (grid.nrows, grid.ncols) == (3, 5)
+    assert_nothing_clipped(figure)
+
+
+def test_images_shapes(images):
+    stacked = plots.plot_images(np.zeros((3, 4, 6)))
+    assert stacked.axes[0].images[0].get_array().shape == (4, 6)
+    reshaped = plots.plot_images(images[:2], image_shape=(14, 56))
+    assert reshaped.axes[0].images[0].get_array().shape == (14, 56)
+
+
+def test_images_in_a_given_subfigure(images):
+    left, right = plt.figure(layout="constrained").subfigures(1, 2)
+    assert plots.plot_images(images[:3], figure=right) is right
+    assert len(right.axes) == 3 and not left.axes
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "message"),
+    [
+        (np.zeros((2, 6)), {}, "image_shape: needed, since 6 pixels"),
+        (np.zeros((2, 6)), {"image_shape": (2, 4)}, r"image_shape: found \(2, 4\)"),
+        (np.zeros(4), {}, r"images: found shape \(4,\)"),
+        (np.zeros((0, 4)), {}, "images: found shape"),
+        (np.zeros((2, 4)), {"titles": ["a"]}, "titles: found 1; needed: 2"),
+        (np.zeros((2, 4)), {"n_columns": 0}, "n_columns: found 0"),
+    ],
+)
+def test_images_refuses(array, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_images(array, **options)
+
+
+# --- plot_mistakes -------------------------------------------------------------------------------
+
+
+def test_mistakes_in_order_of_rows(images):
+    y_true = np.arange(12) % 3
+    y_pred = np.where(np.arange(12) % 2, y_true, (y_true + 1) % 3)
+    figure = plots.plot_mistakes(images, y_true, y_pred, n=4)
+    assert titles(figure) == ["0 → 1", "2 → 0", "1 → 2", "0 → 1"]
+    for ax, row in zip(figure.axes, (0, 2, 4, 6), strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array().ravel(), images[row])
+    assert_nothing_clipped(figure)
+
+
+def test_mistakes_most_confident_first_with_probabilities(images):
+    y_true, y_pred = np.zeros(12, int), np.ones(12, int)
+    y_pred[5] = 0
+    p = np.linspace(0.6, 0.93, 12)
+    figure = plots.plot_mistakes(images, y_true, y_pred, proba=np.c_[1 - p, p], n=2)
+    assert titles(figure) == ["0 → 1\n93.0%", "0 → 1\n90.0%"]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array().ravel(), images[11])
+    assert_nothing_clipped(figure)
+
+
+def test_mistakes_given_indices(images):
+    names = np.array(["no", "yes"] * 6)
+    figure = plots.plot_mistakes(images, names, names[::-1], indices=[3, 1])
+    assert titles(figure) == ["yes → no", "yes → no"]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array().ravel(), images[3])
+
+
+def test_mistakes_refuses(images):
+    y = np.zeros(12)
+    with pytest.raises(ValueError, match="indices: nothing to draw"):
+        plots.plot_mistakes(images, y, y)
+    with pytest.raises(ValueError, match="y_pred: found length 11; needed: 12"):
+        plots.plot_mistakes(images, y, y[1:])
+    with pytest.raises(ValueError, match="proba: found length 5"):
+        plots.plot_mistakes(images, y, y + 1, proba=np.ones((5, 2)))

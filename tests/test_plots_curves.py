@@ -6,7 +6,7 @@ from sklearn.utils import Bunch
 
 from fastlr import plots
 
-from .plotting import assert_nothing_clipped, close_figures  # noqa: F401
+from .plotting import assert_nothing_clipped, close_figures, legend  # noqa: F401
 
 
 def test_history_draws_loss_and_accuracy():
@@ -47,6 +47,21 @@ def test_history_uses_epoch_numbers_and_skips_nan():
     figure = plots.plot_history({"epoch": [0, 5, 10], "loss": [3.0, np.nan, 1.0]})
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), [0, 10])
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [3, 1])
+
+
+def test_history_of_a_thousand_epochs_can_have_a_logarithmic_axis():
+    epochs = np.arange(1, 1001)
+    history = {"loss": 1 / epochs, "val_loss": np.log(epochs) ** 2, "val_score": 1 / epochs}
+    figure = plots.plot_history(history, best_epoch=3, log=True)
+    for ax in figure.axes:
+        assert ax.get_xscale() == "log"
+    thick = plots.plot_history({"loss": [3, 2, 1]}).axes[0].lines[0].get_linewidth()
+    assert figure.axes[0].lines[0].get_linewidth() < thick
+    assert_nothing_clipped(figure)
+    written = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert "1" in written and "1000" in written
+    assert legend(figure.axes[0]) == ["training", "validation", "best epoch: 3"]
+    assert legend(figure.axes[1]) == []
 
 
 def test_history_of_a_solver():
@@ -133,11 +148,12 @@ def test_kfold_of_sample_sizes_has_one_colour_and_band_each():
     left, right = figure.axes
     assert len(left.collections) == 3 and len(right.collections) == 6
     assert len({line.get_color() for line in left.lines}) == 3
-    names = [text.get_text() for text in right.get_legend().get_texts()]
-    for size in ("70,000", "7,000", "700"):
-        assert f"n = {size}, training" in names and f"n = {size}, validation" in names
-    style = {line.get_label(): line.get_linestyle() for line in right.lines}
-    assert style["n = 700, training"] == "--" and style["n = 700, validation"] == "-"
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    sizes_named = ["n = 70,000", "n = 7,000", "n = 700"]
+    assert names == [*sizes_named, "training", "validation", "best epoch of a fold"]
+    colours = [handle.get_color() for handle in figure.legends[0].legend_handles[:3]]
+    assert colours == [line.get_color() for line in left.lines]
+    assert [line.get_linestyle() for line in right.lines[:2]] == ["--", "-"]
     np.testing.assert_allclose(left.lines[1].get_ydata(), sizes[7_000].history["loss"].mean(axis=0))
     assert_nothing_clipped(figure)
 

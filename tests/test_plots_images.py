@@ -1,5 +1,7 @@
 """Grids of images show the images, and mistakes come in order."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -85,7 +87,37 @@ def test_mistakes_given_indices(images):
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array().ravel(), images[3])
 
 
+def test_mistakes_between_two_classes_both_ways(images):
+    y_true = np.array([4, 9, 4, 4, 9, 9, 0, 4, 9, 4, 9, 0])
+    y_pred = np.array([4, 4, 9, 7, 9, 4, 4, 9, 0, 9, 4, 9])
+    figure = plots.plot_mistakes(images, y_true, y_pred, pair=(9, 4), n=4)
+    assert titles(figure) == ["9 → 4", "4 → 9", "9 → 4", "4 → 9"]
+    p = np.linspace(0.5, 0.72, 12)
+    figure = plots.plot_mistakes(images, y_true, y_pred, pair=(4, 9), proba=np.c_[p, 1 - p])
+    found = "9 → 4\n70.0%", "4 → 9\n68.0%", "4 → 9\n64.0%", "9 → 4\n60.0%", "4 → 9\n54.0%", "9 → 4\n52.0%"
+    assert tuple(titles(figure)) == found
+    assert titles(plots.plot_mistakes(images, y_true, y_pred, pair=(4, 9), indices=[9, 0, 11, 1])) == [
+        "4 → 9",
+        "9 → 4",
+    ]
+
+
+def test_mistakes_with_long_names_do_not_overlap(images):
+    names = np.array(["ankle boot", "T-shirt or top"])
+    figure = plots.plot_mistakes(images, names[[0] * 12], names[[1] * 12])
+    figure.draw_without_rendering()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes[:5]))
+    assert_nothing_clipped(figure)
+
+
 def test_mistakes_refuses(images):
+    y_true, y_pred = np.arange(12) % 3, np.arange(12) % 2
+    for pair in [(0, 7), (1, 1), (0, 1, 2)]:
+        with pytest.raises(ValueError, match=r"pair: found \(.*; needed: two of the classes \[0, 1, 2\]"):
+            plots.plot_mistakes(images, y_true, y_pred, pair=pair)
+    with pytest.raises(ValueError, match="nothing to draw between 0 and 2"):
+        plots.plot_mistakes(images, y_true, np.where(y_true == 1, 0, y_true), pair=(0, 2))
     y = np.zeros(12)
     with pytest.raises(ValueError, match="indices: nothing to draw"):
         plots.plot_mistakes(images, y, y)

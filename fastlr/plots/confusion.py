@@ -5,7 +5,7 @@ Shapes: K classes.
 
 import numpy as np
 
-from fastlr.plots.shared import new_figure
+from fastlr.plots.shared import name_ticks, new_figure
 
 
 def plot_confusion(matrix, *, labels=None, log=False, ax=None):
@@ -59,8 +59,10 @@ def plot_confusion(matrix, *, labels=None, log=False, ax=None):
     # The size below makes about square cells. Asking for exact squares there makes the constrained
     # layout measure its margins wrongly and clip the outer labels.
     aspect = "auto" if ax is None else "equal"
+    room = 0.4  # inches for the name of a class
     if ax is None:
         cells = max(2.0, 0.46 * n_classes)  # inches
+        room = 0.9 * cells / n_classes
         size = (1.1 * cells + 0.08 * longest + 0.95, cells + 0.06 * longest + 0.55)
         ax = new_figure(size).add_subplot()
     drawn = ax.imshow(np.ma.masked_equal(matrix, 0), cmap="Blues", norm=norm, aspect=aspect)
@@ -68,9 +70,8 @@ def plot_confusion(matrix, *, labels=None, log=False, ax=None):
     whole = np.issubdtype(matrix.dtype, np.integer)
     unit = "samples" if whole else "fraction of samples" if high <= 1 else "sample weight"
     ax.figure.colorbar(drawn, ax=ax, label=unit, fraction=0.05, pad=0.03, aspect=30)
-    turned = {"rotation": 45, "ha": "right"} if longest > 3 else {}
-    ax.set_xticks(range(n_classes), names, **turned)
-    ax.set_yticks(range(n_classes), names)
+    name_ticks(ax.xaxis, names, room)
+    name_ticks(ax.yaxis, names, room)
     ax.set(xlabel="predicted class", ylabel="true class")
     return ax
 

@@ -12,9 +12,10 @@ _PANELS = (
     ("mean log-loss", (("loss", "training"), ("val_loss", "validation"))),
     ("accuracy", (("train_score", "training"), ("val_score", "validation"))),
 )
+_DASHES = {"training": "--", "validation": "-"}
 
 
-def plot_history(history, *, best_epoch=None, figure=None):
+def plot_history(history, *, best_epoch=None, log=False, figure=None):
     """Draw the course of one training.
 
     A history of epochs gives the mean log-loss (left) and the accuracy (right) against the epoch.
@@ -29,6 +30,8 @@ def plot_history(history, *, best_epoch=None, figure=None):
         are ignored, as are entries that are not finite.
     best_epoch : int, optional
         Number of the epoch to mark, as on the axis: the first is 1 by default.
+    log : bool, default=False
+        Logarithmic axis of epochs, which shows a best epoch among the first of very many.
     figure : matplotlib Figure or SubFigure, optional
         Where to draw; by default a new pyplot figure.
 
@@ -62,7 +65,8 @@ def plot_history(history, *, best_epoch=None, figure=None):
         if best_epoch is not None:
             label_best = f"best epoch: {best_epoch}"
             ax.axvline(best_epoch, color="0.4", linestyle=":", linewidth=1.5, label=label_best)
-        _finish_epochs(ax, label)
+        _label_epochs(ax, label, log)
+    _longest_legend(axes)
     return figure
 
 
@@ -108,26 +112,27 @@ def plot_kfold(result, *, figure=None):
     keys = {key for fold_result in by_size.values() for key in fold_result["history"]}
     panels = _present_panels(keys)
     figure, axes = panel_row(len(panels), figure)
+    sizes = None not in by_size
     for ax, (label, series) in zip(axes, panels, strict=True):
-        for number, (size, fold_result) in enumerate(by_size.items()):
+        for number, fold_result in enumerate(by_size.values()):
             for key, name, colour in series:
                 if key not in fold_result["history"]:
                     continue
                 style = {"color": colour, "label": name}
-                if size is not None:
-                    dashed = name == "training" and len(series) > 1
-                    style = {
-                        "color": COLOURS[number % len(COLOURS)],
-                        "label": f"n = {size:,}, {name}",
-                        "linestyle": "--" if dashed else "-",
-                    }
+                if sizes:
+                    style["color"] = COLOURS[number % len(COLOURS)]
+                    style["linestyle"] = _DASHES[name]
                 _draw_band(ax, fold_result["history"][key], style)
                 if key == "val_score":
                     best = fold_result["best_epoch"] + 1, fold_result["val_score"]
                     ax.plot(*best, "o", color=style["color"], markersize=4, alpha=0.8)
         if any(key == "val_score" for key, *_ in series):
             ax.plot([], [], "o", color="0.5", markersize=4, label="best epoch of a fold")
-        _finish_epochs(ax, label)
+        _label_epochs(ax, label)
+    if sizes:
+        _legend_of_sizes(figure, axes, by_size)
+    else:
+        _longest_legend(axes)
     return figure
 
 
@@ -158,12 +163,39 @@ def _draw_band(ax, curves, style):
     ax.fill_between(epochs, mean - deviation, mean + deviation, **band)
 
 
-def _finish_epochs(ax, ylabel):
-    from matplotlib.ticker import MaxNLocator
+def _label_epochs(ax, ylabel, log=False):
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="epoch", ylabel=ylabel)
+    if log:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def _longest_legend(axes):
+    """One legend for all panels, which share colours: in the one that has most to name."""
+    ax = max(axes, key=lambda ax: len(ax.get_legend_handles_labels()[0]))
     ax.legend(frameon=False, **SMALL)
+
+
+def _legend_of_sizes(figure, axes, sizes):
+    """Colours and dashes, beside the panels: so many curves leave no room inside."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=COLOURS[number % len(COLOURS)], label=f"n = {size:,}")
+        for number, size in enumerate(sizes)
+    ]
+    drawn = {}
+    for ax in axes:
+        drawn |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    for name, handle in drawn.items():
+        if name in _DASHES:
+            handle = Line2D([], [], color="0.4", linestyle=_DASHES[name], label=name)
+        handles.append(handle)
+    figure.legend(handles=handles, loc="outside right center", frameon=False, **SMALL)
 
 
 def _plot_solver_history(history, figure):

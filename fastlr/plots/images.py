@@ -9,6 +9,8 @@ import numpy as np
 
 from fastlr.plots.shared import SMALL, new_figure
 
+_GAP = 0.04  # inches around each image
+
 
 def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=None):
     """Draw a grid of grey images, all on one scale: the lowest value white, the highest black.
@@ -48,13 +50,17 @@ def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=N
     images = as_images(images, image_shape, "images")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"titles: found {len(titles)}; needed: {len(images)}, one per image")
-    lines = 0 if titles is None else max(str(title).count("\n") + 1 for title in titles)
-    figure, axes = image_grid(len(images), n_columns, 0.9, 0.17 * lines, figure)
+    title_size = 0, 0.0
+    if titles is not None:
+        titles = [str(title) for title in titles]
+        lines = [line for title in titles for line in title.split("\n")]
+        title_size = max(map(len, lines)), 0.05 + 0.15 * max(title.count("\n") + 1 for title in titles)
+    figure, axes, _ = image_grid(images, n_columns, 0.72, figure, title_size=title_size)
     low, high = images.min(), images.max()
     for i, ax in enumerate(axes):
         ax.imshow(images[i], cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
         if titles is not None:
-            ax.set_title(str(titles[i]), pad=2, **SMALL)
+            ax.set_title(titles[i], pad=2, **SMALL)
     return figure
 
 
@@ -63,6 +69,7 @@ def plot_mistakes(
     y_true,
     y_pred,
     *,
+    pair=None,
     indices=None,
     n=25,
     image_shape=None,
@@ -78,6 +85,8 @@ def plot_mistakes(
         Images.
     y_true, y_pred : array-like of shape (n_samples,)
         True and predicted classes.
+    pair : (class, class), optional
+        Draw only the errors between these two, both ways: ``pair=(4, 9)`` is 4 read as 9 and 9 as 4.
     indices : array-like of int, optional
         Rows to draw, in this order, such as :func:`~fastlr.metrics.mistakes` returns. By default
         all rows with ``y_true != y_pred``: most confident first if `proba` is given, else in order.
@@ -100,7 +109,7 @@ def plot_mistakes(
     Raises
     ------
     ValueError
-        If lengths differ, or there is no mistake to draw.
+        If lengths differ, `pair` is not two of the classes, or there is no mistake to draw.
 
     Examples
     --------
@@ -109,6 +118,10 @@ def plot_mistakes(
     >>> figure = plot_mistakes(np.eye(3 * 4).reshape(9, 16), np.zeros(9, int), np.arange(9), n=2)
     >>> [ax.get_title() for ax in figure.axes]
     ['0 → 1', '0 → 2']
+    >>> y = np.array([4, 9, 4, 0, 9])
+    >>> figure = plot_mistakes(np.zeros((5, 16)), y, np.array([9, 4, 7, 4, 9]), pair=(4, 9))
+    >>> [ax.get_title() for ax in figure.axes]
+    ['4 → 9', '9 → 4']
     """
     X, y_true, y_pred = np.asarray(X), np.asarray(y_true), np.asarray(y_pred)
     confidence = None if proba is None else np.max(proba, axis=1)
@@ -119,13 +132,26 @@ def plot_mistakes(
         indices = np.flatnonzero(y_true != y_pred)
         if confidence is not None:
             indices = indices[np.argsort(-confidence[indices], kind="stable")]
-    indices = np.asarray(indices, dtype=np.intp)[:n]
+    indices = np.asarray(indices, dtype=np.intp)
+    if pair is not None:
+        indices = indices[_between(pair, y_true, y_pred)[indices]]
+    indices = indices[:n]
     if not len(indices):
-        raise ValueError("indices: nothing to draw; needed: at least one misclassified row")
+        where = "" if pair is None else f" between {pair[0]} and {pair[1]}"
+        raise ValueError(f"indices: nothing to draw{where}; needed: at least one misclassified row")
     titles = [f"{y_true[i]} → {y_pred[i]}" for i in indices]
     if confidence is not None:
         titles = [f"{title}\n{confidence[i]:.1%}" for title, i in zip(titles, indices, strict=True)]
     return plot_images(X[indices], titles=titles, image_shape=image_shape, n_columns=n_columns, figure=figure)
+
+
+def _between(pair, y_true, y_pred):
+    """Mask of the rows that are one of the pair and read as the other."""
+    classes = np.union1d(y_true, y_pred).tolist()
+    if len(pair) != 2 or pair[0] == pair[1] or any(name not in classes for name in pair):
+        raise ValueError(f"pair: found {pair}; needed: two of the classes {classes}")
+    one, other = pair
+    return ((y_true == one) & (y_pred == other)) | ((y_true == other) & (y_pred == one))
 
 
 def as_images(array, image_shape, name):
@@ -146,16 +172,32 @@ def as_images(array, image_shape, name):
     return array.reshape(len(array), *image_shape)
 
 
-def image_grid(n, n_columns, size, extra_height, figure, side=0.0):
-    """n bare Axes; cells of `size` inches, `extra_height` for titles, `side` for a colour bar."""
+def image_grid(images, n_columns, size, figure, *, title_size=(0, 0.0), below=0.0, side=0.0):
+    """Bare Axes for the images (n, h, w), each `size` inches wide, and the grid that they are in.
+
+    A title takes as many letters as title_size[0] in one line, and title_size[1] inches. `below` and `side`
+    add a row of that height and a column of that width to the grid.
+    """
     if n_columns < 1:
         raise ValueError(f"n_columns: found {n_columns}; needed: 1 or more")
+    n, h, w = images.shape
     n_columns = min(n_columns, n)
     n_rows = math.ceil(n / n_columns)
+    size = max(size, 0.075 * title_size[0])
+    widths = [size] * n_columns + [side] * (side > 0)
+    heights = [size * h / w] * n_rows + [below] * (below > 0)
     if figure is None:
-        shape = (n_columns * size + side, n_rows * (size + extra_height))
-        figure = new_figure(shape)
-    axes = [figure.add_subplot(n_rows, n_columns, i + 1) for i in range(n)]
+        # Numbers and label of a colour bar, as of an axis, need 0.7 inches, the names below a row 0.25.
+        labels = 0.7 * ((side > 0) + (below > 0)), n_rows * title_size[1] + 0.25 * (below > 0)
+        figure = new_figure(
+            (
+                sum(widths) + 2 * _GAP * len(widths) + labels[0],
+                sum(heights) + 2 * _GAP * len(heights) + labels[1],
+            ),
+            pad=_GAP,
+        )
+    grid = figure.add_gridspec(len(heights), len(widths), width_ratios=widths, height_ratios=heights)
+    axes = [figure.add_subplot(grid[divmod(i, n_columns)]) for i in range(n)]
     for ax in axes:
         ax.set_axis_off()
-    return figure, axes
+    return figure, axes, grid

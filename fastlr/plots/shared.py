@@ -7,12 +7,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 SMALL = {"fontsize": 9}
 
 
-def new_figure(size):
-    """A pyplot figure of `size` inches that keeps a little white around all text."""
+def new_figure(size, pad=0.07):
+    """A pyplot figure of `size` inches that keeps `pad` inches around everything."""
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+    figure.get_layout_engine().set(w_pad=pad, h_pad=pad, wspace=0, hspace=0)
     return figure
 
 
@@ -20,7 +20,7 @@ def panel_row(n, figure):
     """A row of n Axes without upper and right frame."""
     if figure is None:
         figure = new_figure((4.5 * n, 3.4))
-    axes = figure.subplots(1, n, squeeze=False)[0]
+    axes = figure.subplots(1, n, squeeze=False, sharex=True)[0]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="0.92")
@@ -32,5 +32,14 @@ def draw_line(ax, x, values, **style):
     """Join the finite values; a dot alone would not show as a line, so short series get markers."""
     x, values = np.asarray(x, dtype=float), np.asarray(values, dtype=float)
     finite = np.isfinite(values)
-    marker = "o" if np.count_nonzero(finite) < 10 else None
-    ax.plot(x[finite], values[finite], marker=marker, markersize=4, **style)
+    count = np.count_nonzero(finite)
+    marker, width = "o" if count < 10 else None, 1.5 if count < 200 else 0.9  # thin, where it is rough
+    ax.plot(x[finite], values[finite], marker=marker, markersize=4, linewidth=width, **style)
+
+
+def name_ticks(axis, names, room):
+    """Put the names of classes along an axis, slanted on a horizontal one if longer than `room` inches."""
+    slanted = {}
+    if axis.axis_name == "x" and 0.1 * max(map(len, names)) > room:
+        slanted = {"rotation": 45, "ha": "right"}
+    axis.set_ticks(range(len(names)), names, **slanted)

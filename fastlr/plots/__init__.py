@@ -3,7 +3,8 @@
 from fastlr.plots.confusion import plot_confusion
 from fastlr.plots.curves import plot_history, plot_kfold
 from fastlr.plots.images import plot_images, plot_mistakes
-from fastlr.plots.paths import plot_path
+from fastlr.plots.paths import plot_path, plot_sparsity
+from fastlr.plots.scores import plot_scores
 from fastlr.plots.weights import plot_weights
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "plot_kfold",
     "plot_mistakes",
     "plot_path",
+    "plot_scores",
+    "plot_sparsity",
     "plot_weights",
 ]

@@ -5,14 +5,29 @@ Shapes: m values of C, d features, K score columns, F folds, L values of l1_rati
 
 import numpy as np
 
-from fastlr.plots.shared import COLOURS, SMALL, new_figure
+from fastlr.linear_model.logistic import LogisticRegression
+from fastlr.plots.scores import draw_marks, draw_scores, scores_of_logistic
+from fastlr.plots.shared import (
+    COLOURS,
+    SMALL,
+    finite_order,
+    label_values,
+    legend_beside,
+    new_figure,
+    plain_frame,
+)
+
+_MANY = 20  # features; of more, the weights are grey but for
+_COLOURED = 3  # of each class
+_LOWEST = 0.25  # accuracy below the best that is still drawn
 
 
 def plot_path(path, *, count=False, units=None, names=None, figure=None):
     """Draw the weights along a grid of C and, of a cross-validation, the scores below them.
 
     Vertical lines mark the C with the best mean score and the smallest C within one standard error of
-    it. Points of infinite C are left out.
+    it. Points of infinite C are left out. Of more than 20 features, only the three weights of each class
+    that become the largest have its colour; the others are grey.
 
     Parameters
     ----------
@@ -66,38 +81,140 @@ def plot_path(path, *, count=False, units=None, names=None, figure=None):
             raise ValueError(f"{name}: found {len(values)}; needed: {coefs.shape[-1]}, one per feature")
     lines = coefs if units is None else coefs * np.asarray(units)
     lines = np.count_nonzero(coefs, axis=-1)[..., None] if count else lines
-    order = np.argsort(Cs)[: np.count_nonzero(np.isfinite(Cs))]
+    order = finite_order(Cs)
     if figure is None:
-        figure = new_figure((6.4, 6.4 if has_scores else 3.8))
+        figure = new_figure((6.8, 6.4 if has_scores else 3.8))
     axes = figure.subplots(1 + has_scores, 1, squeeze=False, sharex=True)[:, 0]
     _draw_weights(axes[0], Cs[order], lines.mean(axis=0)[order], classes, None if count else names)
     weight = "weight" if units is None else "weight × unit of the feature"
     axes[0].set_ylabel("weights other than zero" if count else weight)
+    title = None
     if has_scores:
-        draw_scores(axes[1], path, order)
-        mark_choices(axes, path)
+        scores = scores_of_logistic(path)
+        draw_scores(axes[1], scores)
+        title = scores.title
+        draw_marks(axes, scores)
     for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="0.92")
-        ax.set_axisbelow(True)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), **SMALL)
-    axes[-1].set_xlabel("C (inverse strength of the penalty)")
-    axes[0].set_xscale("log")
+        plain_frame(ax)
+        legend_beside(ax, title if ax is axes[-1] else None)
+    label_values(axes[-1], "C", Cs[order])
     return figure
+
+
+def plot_sparsity(path, X, y, *, figure=None):
+    """Draw the accuracy on given samples against the share of weights that are zero, along a path.
+
+    Values of C are written beside points of the curve. Marked are the best accuracy and, as that differs
+    from others by chance, the model with the most zeros whose accuracy is within one standard error of it,
+    sqrt(a (1 - a) / n) for the accuracy a on n samples. Models more than 0.25 below the best are left out.
+
+    Parameters
+    ----------
+    path : Path
+        From :func:`~fastlr.logistic_path` with an L1 penalty.
+    X : {array, CSR matrix} of shape (n, d)
+        Samples that the path was not fitted to.
+    y : array of shape (n,)
+        Their classes.
+    figure : matplotlib Figure or SubFigure, optional
+        Where to draw; by default a new pyplot figure.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        With one Axes.
+
+    Raises
+    ------
+    ValueError
+        If `path` is none, or X or y does not fit it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastlr import logistic_path
+    >>> from fastlr.plots import plot_sparsity
+    >>> X, y = load_iris(return_X_y=True)
+    >>> path = logistic_path(X[::2], y[::2], penalty="l1", Cs=[0.01, 0.1, 1.0], scaling="standard")
+    >>> ax = plot_sparsity(path, X[1::2], y[1::2]).axes[0]
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('weights that are zero', 'accuracy on 75 samples')
+    """
+    if not hasattr(path, "coefs"):
+        raise ValueError(f"path: found {type(path).__name__}; needed: a Path")
+    accuracy = np.array([_model(path, i).score(X, y) for i in range(len(path.Cs))])
+    order = np.argsort(path.Cs)
+    order = order[accuracy[order] >= accuracy.max() - _LOWEST]
+    Cs, accuracy, zeros = path.Cs[order], accuracy[order], np.mean(path.coefs[order] == 0, axis=(1, 2))
+    best = _sparsest(accuracy == accuracy.max(), zeros)
+    error = np.sqrt(accuracy[best] * (1 - accuracy[best]) / len(y))
+    sparse = _sparsest(accuracy >= accuracy[best] - error, zeros)
+    if figure is None:
+        figure = new_figure((6.8, 4.0))
+    ax = figure.add_subplot()
+    ax.axhspan(accuracy[best] - error, accuracy[best], color="0.92", linewidth=0)
+    ax.plot(zeros, accuracy, color=COLOURS[0], marker="o", markersize=4, linewidth=1.3)
+    choices = {"best": (best, "s"), "sparsest within 1 s.e. of it": (sparse, "D")}
+    if best == sparse:
+        choices = {"best, and sparsest within 1 s.e.": (best, "s")}
+    for number, (name, (i, marker)) in enumerate(choices.items()):
+        label = f"{name}: C = {Cs[i]:.2g},\n{zeros[i]:.1%} zeros, accuracy {accuracy[i]:.2%}"
+        style = {"color": COLOURS[1 + number], "marker": marker, "markersize": 8, "linestyle": "none"}
+        ax.plot(zeros[i], accuracy[i], label=label, **style)
+    plain_frame(ax)
+    ax.margins(x=0.06, y=0.12)
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.set(xlabel="weights that are zero", ylabel=f"accuracy on {len(y):,} samples")
+    _write_values(ax, Cs, zeros, accuracy)
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **SMALL)
+    return figure
+
+
+def _sparsest(mask, zeros):
+    """Place of the most zeros where the mask is true."""
+    places = np.flatnonzero(mask)
+    return places[np.argmax(zeros[places])]
+
+
+def _model(path, i):
+    """The model at place i of a path."""
+    model = LogisticRegression()
+    model.coef_, model.intercept_, model.classes_ = path.coefs[i], path.intercepts[i], path.classes
+    model.n_features_in_ = model.coef_.shape[1]
+    return model
+
+
+def _write_values(ax, Cs, x, y):
+    """Values of C at some points (x, y), a seventh of the picture apart, on the inner side of the bend."""
+    places = np.transpose([(values - values.min()) / (np.ptp(values) or 1.0) for values in (x, y)])
+    last = np.full(2, np.inf)
+    for i, place in enumerate(places):
+        if np.hypot(*(place - last)) < 0.15:
+            continue
+        last = place
+        side = {"xytext": (-4, -7), "ha": "right", "va": "top"}
+        if place[1] < 0.1:  # not across the lower axis
+            side = {"xytext": (-8, 0), "ha": "right", "va": "center"}
+        elif place[0] < 0.15:  # nor across the left one
+            side = {"xytext": (0, -8), "ha": "center", "va": "top"}
+        ax.annotate(
+            f"C = {Cs[i]:.2g}", (x[i], y[i]), textcoords="offset points", color="0.3", **side, **SMALL
+        )
 
 
 def _draw_weights(ax, Cs, lines, classes, names):
     """lines (m, K, d) against Cs (m,), coloured by class; by feature for a few of one score column."""
     n_columns, d = lines.shape[1:]
     by_feature = n_columns == 1 and 1 < d <= len(COLOURS)
+    peaks = np.abs(lines).max(axis=0)
     for k in range(n_columns):
-        for j in range(d):
+        shown = range(d) if d <= _MANY else np.argsort(-peaks[k], kind="stable")[:_COLOURED]
+        for first, j in enumerate(shown):
             number = j if by_feature else k
             label = None
             if by_feature:
                 label = f"feature {j}" if names is None else str(names[j])
-            elif j == 0 and n_columns > 1:
+            elif first == 0 and n_columns > 1:
                 label = f"class {classes[k]}"
             ax.plot(
                 Cs,
@@ -107,35 +224,20 @@ def _draw_weights(ax, Cs, lines, classes, names):
                 linestyle=("-", "--", ":", "-.")[number // len(COLOURS) % 4],
                 marker="o" if d <= len(COLOURS) else None,
                 markersize=3,
-                linewidth=1.3 if d <= 20 else 0.7,
+                linewidth=1.3 if d <= _MANY else 0.9,
                 label=label,
             )
+    if d > _MANY:
+        _draw_others(ax, Cs, lines, peaks)
 
 
-def draw_scores(ax, cv, order):
-    """Mean scores with bars of one standard error, a line for each l1_ratio."""
-    many = len(cv.l1_ratios_) > 1
-    for number, ratio in enumerate(cv.l1_ratios_):
-        ax.errorbar(
-            cv.Cs_[order],
-            cv.mean_scores_[number, order],
-            cv.standard_errors_[number, order],
-            color=COLOURS[number % len(COLOURS)],
-            marker="o",
-            markersize=4,
-            capsize=3,
-            label=f"l1_ratio {ratio:g}" if many else f"mean of {len(cv.scores_)} folds",
-        )
-    name = cv.scoring if isinstance(cv.scoring, str) else "accuracy" if cv.scoring is None else "score"
-    ax.set_ylabel(name.replace("neg_log_loss", "negative log-loss").replace("_", " "))
+def _draw_others(ax, Cs, lines, peaks):
+    """The lines that stay small beside those of their class, in grey."""
+    from matplotlib.collections import LineCollection
 
-
-def mark_choices(axes, cv):
-    """Lines at the C of either rule, one where they agree; the lowest Axes names them."""
-    choices = {"best": cv.C_best_, "1 s.e.": cv.C_1se_}
-    if cv.C_best_ == cv.C_1se_:
-        choices = {"best and 1 s.e.": cv.C_best_}
-    for (name, C), style in zip(choices.items(), ("--", ":"), strict=False):
-        for ax in axes:
-            label = f"{name}: C = {C:.3g}" if ax is axes[-1] else None
-            ax.axvline(C, color="0.3", linestyle=style, linewidth=1.5, label=label)
+    rank = np.argsort(np.argsort(-peaks, axis=1, kind="stable"), axis=1)
+    grey = lines[:, (rank >= _COLOURED) & (peaks > 0)]
+    segments = [np.c_[Cs, line] for line in grey.T]
+    # Smooth edges of thousands of lines would swell the picture's file.
+    style = {"colors": "0.8", "linewidths": 0.6, "antialiaseds": False, "zorder": 1}
+    ax.add_collection(LineCollection(segments, label="other weights", **style))

@@ -22,10 +22,37 @@ def panel_row(n, figure):
         figure = new_figure((4.5 * n, 3.4))
     axes = figure.subplots(1, n, squeeze=False, sharex=True)[0]
     for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(color="0.92")
-        ax.set_axisbelow(True)
+        plain_frame(ax)
     return figure, axes
+
+
+def plain_frame(ax):
+    """A faint grid, and no upper and right frame."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color="0.92")
+    ax.set_axisbelow(True)
+
+
+def legend_beside(ax, title=None):
+    """The legend, if there is anything to name, at the right of the Axes, where it hides nothing."""
+    if ax.get_legend_handles_labels()[0]:
+        style = {"frameon": False, "alignment": "left", "title": title, "title_fontsize": 9, **SMALL}
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), **style)
+
+
+def finite_order(values):
+    """Places of the finite values, ascending."""
+    return np.argsort(values)[: np.count_nonzero(np.isfinite(values))]
+
+
+def label_values(ax, parameter, values):
+    """Axis of a parameter's values (m,), logarithmic where they are positive; a few are its ticks."""
+    ax.set_xlabel("C (inverse strength of the penalty)" if parameter == "C" else parameter)
+    if np.all(values > 0):
+        ax.set_xscale("log")
+    if len(values) <= 7:
+        ax.set_xticks(values, [f"{value:.3g}" for value in values])
+        ax.set_xticks([], minor=True)
 
 
 def draw_line(ax, x, values, **style):

@@ -53,8 +53,8 @@ def plot_weights(coef, *, intercept=None, image_shape=None, classes=None, n_colu
     >>> figure = plot_weights(coef, intercept=[0.5, -1, 0.5], classes=["a", "b", "c"])
     >>> [ax.get_title() for ax in figure.axes[:3]], figure.axes[0].images[0].get_clim()
     (['a', 'b', 'c'], (-2.0, 2.0))
-    >>> figure.axes[3].get_ylim()
-    (-1.1, 1.1)
+    >>> [ax.get_ylabel() for ax in figure.axes[3:]]
+    ['intercept', 'weight']
     """
     coef = np.atleast_2d(np.asarray(coef))
     if coef.ndim != 2 or not np.isfinite(coef).all():

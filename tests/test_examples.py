@@ -26,7 +26,7 @@ LINES = {
         r"objective +\| +unknown \| 52\.80968",
         r"sparsity +\| +unknown \| 8[45]\.\d\d%",
         r"newton-cd: L1 penalty .*10 classes",
-        r"12 certified models, from C = 0\.0075 to 2:",
+        r"12 certified models, from C = 0\.02 to 2:",
         r"From uint8 without a scaler: 52\.80968\d, .* 100\.00% of the predictions agree",
     ],
     "l1_svm_5v8": [

@@ -81,6 +81,14 @@ def test_history_of_a_solver():
     assert_nothing_clipped(figure)
 
 
+def test_history_of_a_quick_solver_is_in_milliseconds():
+    history = {"objective": [3.0, 2.0], "dual_gap": [1, 0.1], "time": [0.0091, 0.0096]}
+    left, right = plots.plot_history(history).axes
+    np.testing.assert_allclose(left.lines[0].get_xdata(), [9.1, 9.6])
+    np.testing.assert_allclose(right.lines[0].get_xdata(), [9.1, 9.6])
+    assert left.get_xlabel() == right.get_xlabel() == "time (ms)"
+
+
 def test_history_of_a_solver_has_no_offset_on_its_axis():
     history = {"objective": [12345.7, 12345.65, 12345.64], "dual_gap": [1, 0.1, 0.01], "time": [1, 2, 3]}
     figure = plots.plot_history(history)

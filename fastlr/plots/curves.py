@@ -20,7 +20,7 @@ def plot_history(history, *, best_epoch=None, log=False, figure=None):
 
     A history of epochs gives the mean log-loss (left) and the accuracy (right) against the epoch.
     A solver's history gives its objective (left) and its duality gap (right, logarithmic) against
-    time in seconds.
+    time, in seconds or for short fits milliseconds.
 
     Parameters
     ----------
@@ -202,12 +202,20 @@ def _plot_solver_history(history, figure):
     """Objective and duality gap against time."""
     time = np.asarray(history["time"], dtype=float)
     gap = np.asarray(history["dual_gap"], dtype=float)
+    end, unit = np.nanmax(time, initial=0), "s"
+    if end < 0.1:
+        time, end, unit = (
+            1000 * time,
+            1000 * end,
+            "ms",
+        )  # seconds would need numbers that do not fit along the axis
     figure, (left, right) = panel_row(2, figure)
     draw_line(left, time, history["objective"], color=COLOURS[0])
     # A gap of zero, or of rounding below it, has no place on a logarithmic axis.
     draw_line(right, time, np.where(gap > 0, gap, np.nan), color=COLOURS[1])
     right.set_yscale("log")
-    left.set(xlabel="time (s)", ylabel="objective")
+    right.set_xlim(0, 1.05 * end or 1)
+    left.set(xlabel=f"time ({unit})", ylabel="objective")
     left.ticklabel_format(axis="y", useOffset=False)  # "+1.2345e4" above the axis is hard to add
-    right.set(xlabel="time (s)", ylabel="duality gap")
+    right.set(xlabel=f"time ({unit})", ylabel="duality gap")
     return figure

@@ -19,7 +19,7 @@ def new_figure(size, pad=0.07):
 def panel_row(n, figure):
     """A row of n Axes without upper and right frame."""
     if figure is None:
-        figure = new_figure((4.5 * n, 3.4))
+        figure = new_figure((4.2 * n, 3.3))
     axes = figure.subplots(1, n, squeeze=False, sharex=True)[0]
     for ax in axes:
         plain_frame(ax)

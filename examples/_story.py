@@ -48,7 +48,7 @@ def compare(what, author, fastlr):
 
 
 def save(figure, out, name):
-    """Writes out/name.png, about 800 pixels wide for a figure of 6.4 inches."""
+    """Writes out/name.png, at most 800 pixels wide."""
     path = Path(out) / f"{name}.png"
-    figure.savefig(path, dpi=125)
+    figure.savefig(path, dpi=min(125, 800 / figure.get_figwidth()))
     print(f"wrote {path}")

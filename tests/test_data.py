@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastlr import LogisticRegression
 from fastlr import data as data_module
 from fastlr.data import Data, available_threads
 from fastlr.losses import Softmax
@@ -176,3 +177,13 @@ def test_exact_dtype(X):
 
 def test_available_threads():
     assert available_threads() >= 1
+
+
+@pytest.mark.parametrize("order", ["<", ">", "="])
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_byte_orders(order, kind):
+    """A type may name its order, as those of files do; a foreign one is converted before it comes here."""
+    X, y = np.random.default_rng(0).standard_normal((40, 3)), np.arange(40) % 2
+    model = LogisticRegression().fit(X.astype(order + kind), y)
+    right = LogisticRegression().fit(X.astype(kind), y)
+    np.testing.assert_allclose(model.coef_, right.coef_, rtol=1e-3)

@@ -1,7 +1,11 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from numpy import dtype, float32, float64, uint8
+
 from .simd cimport PAD, accumulate, pack, padded, scores, sparse_gradient, sparse_scores
+
+_STORED = dtype(uint8), dtype(float32), dtype(float64)
 
 
 cdef class Rows:
@@ -19,7 +23,8 @@ cdef class Rows:
         cdef const int64_t[::1] pointers
         cdef const int32_t[::1] columns
         cdef Source* X = &self.source
-        X.stored = ("B", "f", "d").index(memoryview(values).format)
+        # By type, as the format of a buffer may name the byte order, too.
+        X.stored = _STORED.index(values.dtype)
         X.size = values.itemsize
         X.base = <const char*> <Py_ssize_t> values.ctypes.data
         if indptr is None:

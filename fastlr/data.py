@@ -3,6 +3,7 @@
 Shapes: n samples, d features, K score columns; W is (K, d), b is (K,). Nothing here copies X.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +17,18 @@ from fastlr._kernels.source import Rows
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
 # or a line of progress is never later than that.
 CALL_WORK = 1e9
+_CACHE_LINE = 64  # bytes
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6
+
+
+def aligned_zeros(shape, dtype, order="C"):
+    """Zeros that begin with a cache line: a wide vector that lies across two of them costs two reads."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    room = np.zeros(size + _CACHE_LINE, dtype=np.uint8)
+    start = -room.ctypes.data % _CACHE_LINE
+    return room[start : start + size].view(dtype).reshape(shape, order=order)
 
 
 def available_threads():
@@ -111,7 +122,7 @@ class Data:
 
     def weights(self, n_columns, dtype):
         """Zeros of shape (K, d), laid out as the kernels read them."""
-        return np.zeros((n_columns, self.d), dtype=dtype, order="F" if self.is_sparse else "C")
+        return aligned_zeros((n_columns, self.d), dtype, "F" if self.is_sparse else "C")
 
     def flat(self, W):
         """W as one contiguous line; a view of W if W came from `weights`."""

@@ -55,7 +55,8 @@ class Case:
         weights, velocities = [w.copy() for w in self.weights], [v.copy() for v in self.velocities]
         sums = mlp.mlp_steps(
             source.Rows(self.stored_X), self.y, self.s, self.order, self.batch_size, self.eta, kind, alpha,
-            momentum, nesterov, *weights, *velocities, self.shift, self.metric, n_threads,
+            momentum, nesterov, *weights, *velocities, self.shift, self.metric,
+            np.empty_like(weights[0]), n_threads,
         )  # fmt: skip
         return *sums, weights, velocities
 

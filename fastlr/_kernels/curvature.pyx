@@ -8,8 +8,8 @@ as in passes.pyx: the same bits for any number of threads.
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport floating, softmax
-from .source cimport Block, Rows, Source, add_residuals, block_gradient, block_rows, block_scores
+from .simd cimport add_sums, floating, softmax
+from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores
 from .source cimport fetch, free_block, new_block
 from .team cimport team_counter, team_next, team_run
 
@@ -100,7 +100,7 @@ cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
             if job.T != NULL:
                 store_rows(U, block, K, <floating*> job.T + start * K)
             elif not job.only_P:
-                add_residuals(block, U, K, job.mass + chunk * K)
+                add_sums(U, block.size, block.B, K, job.mass + chunk * K)
                 block_gradient(job.X, block, U, K, start > first, <floating*> job.G + chunk * K * job.X.d)
             start = stop
     free_block(block)

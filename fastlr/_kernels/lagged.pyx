@@ -9,8 +9,8 @@ import numpy as np
 from libc.math cimport expm1, fabs, floor, log1p
 from libc.stdint cimport int32_t, int64_t
 
-from .simd cimport floating, softmax
-from .source cimport Block, Rows, Source, add_residuals, block_gradient, block_scores, fetch, free_block, new_block
+from .simd cimport add_sums, floating, softmax
+from .source cimport Block, Rows, Source, block_gradient, block_scores, fetch, free_block, new_block
 from .source cimport change_residuals
 
 
@@ -128,7 +128,7 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
             softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
             change_residuals(block, Z, K, &stored[start * K], &stored[start * K])
             change[:] = 0
-            add_residuals(block, Z, K, &change[0])
+            add_sums(Z, block.size, block.B, K, &change[0])
             block_gradient(source, block, Z, K, True, &G[0, 0])
             for f in range(n_touched):
                 j = touched[f]
@@ -193,7 +193,7 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
             block_scores(source, block, &W[0, 0], &b[0], <floating*> NULL, K, Z)
             softmax(Z, block.size, block.y, <floating*> block.s, block.B, K, NULL)
             residuals[:] = 0
-            add_residuals(block, Z, K, &residuals[0])
+            add_sums(Z, block.size, block.B, K, &residuals[0])
             block_gradient(source, block, Z, K, True, &G[0, 0])
             for f in range(n_touched):
                 j = touched[f]

@@ -15,7 +15,8 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport PAD, accumulate, activate, floating, layer, momentum_step, padded, scores, slope, softmax
+from .simd cimport PAD, accumulate, activate, add_sums, correct, floating, layer, momentum_step, padded, scores
+from .simd cimport slope, softmax
 from .source cimport Block, Rows, Source, fetch, free_block, new_block
 from .team cimport team_barrier, team_meet, team_run
 
@@ -92,20 +93,6 @@ cdef Block part_of(const Block* whole, Py_ssize_t first, Py_ssize_t itemsize) no
     return part
 
 
-cdef double count_correct(const floating* Z, Py_ssize_t ldz, const Block* part, Py_ssize_t K) noexcept nogil:
-    """Weight of the rows whose highest score, the first of equals, is the label's."""
-    cdef double correct = 0
-    cdef Py_ssize_t i, k, best
-    for i in range(part.B):
-        best = Z[i] > 0 if K == 1 else 0
-        for k in range(1, K):
-            if Z[k * ldz + i] > Z[best * ldz + i]:
-                best = k
-        if best == part.y[i]:
-            correct += (<floating*> part.s)[i]
-    return correct
-
-
 cdef void forward_and_back(Job* job, const floating* bias, Py_ssize_t p, Py_ssize_t start, Py_ssize_t stop,
                            Py_ssize_t following, double* mass) noexcept nogil:
     """Part p of a piece: rows start to stop of the order become A, R and D."""
@@ -120,25 +107,10 @@ cdef void forward_and_back(Job* job, const floating* bias, Py_ssize_t p, Py_ssiz
     scores(<const floating**> part.rows, <floating*> job.W1, job.X.d, bias, B, h, job.X.d, A, ld)
     activate(job.kind, A, ld, B, h)
     layer(W2, h, 1, <floating*> job.b2, A, ld, B, h, K, R, ld)
-    job.correct[p] += count_correct(R, ld, &part, K)
+    job.correct[p] += correct(R, ld, part.y, <floating*> part.s, B, K)
     job.losses[p] += softmax(R, ld, part.y, <floating*> part.s, B, K, mass)
     layer(W2, 1, h, <floating*> NULL, R, ld, B, K, h, D, ld)
     slope(job.kind, A, D, ld, B, h)
-
-
-cdef void add_sums(const floating* R, Py_ssize_t ld, Py_ssize_t B, Py_ssize_t K, double* sums) noexcept nogil:
-    """sums_k += sum_i r_ki, by eight independent sums: one alone would wait for each addition."""
-    cdef double[8] part
-    cdef Py_ssize_t i, k, lane
-    for k in range(K):
-        memset(part, 0, sizeof(part))
-        for i in range(0, B // 8 * 8, 8):
-            for lane in range(8):
-                part[lane] += R[k * ld + i + lane]
-        for i in range(B // 8 * 8, B):
-            part[0] += R[k * ld + i]
-        for lane in range(8):
-            sums[k] += part[lane]
 
 
 cdef void gradients(Job* job, const Own* own, Py_ssize_t B, bint beta, bint has_next, Py_ssize_t f, Py_ssize_t f_end,
@@ -260,7 +232,7 @@ cdef bint prepare(Job* job, int n_threads) noexcept nogil:
     ld = job.block.size
     job.A, job.D = calloc(h * ld, job.itemsize), calloc(h * ld, job.itemsize)
     job.R = calloc(K * ld, job.itemsize)
-    job.G1, job.G2 = calloc(h * job.X.d, job.itemsize), calloc(K * h, job.itemsize)
+    job.G2 = calloc(K * h, job.itemsize)
     job.zeros, job.ones = calloc(h + K, job.itemsize), calloc(h, job.itemsize)
     job.losses, job.correct = <double*> calloc(parts, sizeof(double)), <double*> calloc(parts, sizeof(double))
     # Whole cache lines for each member.
@@ -268,7 +240,7 @@ cdef bint prepare(Job* job, int n_threads) noexcept nogil:
     job.own = calloc(n_threads, job.own_room)
     job.n_rows = max(ld, h)
     job.own_rows = <const void**> calloc(n_threads * 2 * job.n_rows, sizeof(void*))
-    return (job.A != NULL and job.D != NULL and job.R != NULL and job.G1 != NULL and job.G2 != NULL
+    return (job.A != NULL and job.D != NULL and job.R != NULL and job.G2 != NULL
             and job.zeros != NULL and job.ones != NULL and job.losses != NULL and job.correct != NULL
             and job.own != NULL and job.own_rows != NULL)
 
@@ -278,7 +250,6 @@ cdef void release(Job* job) noexcept nogil:
     free(job.A)
     free(job.D)
     free(job.R)
-    free(job.G1)
     free(job.G2)
     free(job.zeros)
     free(job.ones)
@@ -292,7 +263,7 @@ def mlp_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
               Py_ssize_t batch_size, const double[::1] eta, int kind, double alpha, double momentum,
               bint nesterov, floating[:, ::1] W1, floating[::1] b1, floating[:, ::1] W2, floating[::1] b2,
               floating[:, ::1] v1, floating[::1] v_b1, floating[:, ::1] v2, floating[::1] v_b2,
-              const floating[::1] shift, const floating[::1] metric, int n_threads):
+              const floating[::1] shift, const floating[::1] metric, floating[:, ::1] G1, int n_threads):
     """One step for each successive `batch_size` of `order`, the t-th of size eta[t].
 
     # G1 = D @ (X[batch] - shift) / B, G2 = R @ A.T / B
@@ -306,6 +277,7 @@ def mlp_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     W1, b1, W2, b2 : (h, d), (h,), (K, h), (K,) # IN and OUT
     v1, v_b1, v2, v_b2 : like these             # IN and OUT
     shift, metric : (d,)                        # IN
+    G1 : (h, d)                                 # scratch
 
     Returns
     -------
@@ -313,7 +285,7 @@ def mlp_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     """
     cdef Job job
     cdef Py_ssize_t p, pieces = (batch_size + PIECE_ROWS - 1) // PIECE_ROWS
-    cdef double loss = 0, correct = 0
+    cdef double loss = 0, right = 0
     cdef bint complete
     memset(&job, 0, sizeof(Job))
     job.X, job.y, job.s, job.order, job.eta = &X.source, &y[0], &s[0], &order[0], &eta[0]
@@ -323,7 +295,7 @@ def mlp_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     job.kind, job.alpha, job.momentum, job.nesterov = kind, alpha, momentum, nesterov
     job.W1, job.b1, job.W2, job.b2 = &W1[0, 0], &b1[0], &W2[0, 0], &b2[0]
     job.v1, job.v_b1, job.v2, job.v_b2 = &v1[0, 0], &v_b1[0], &v2[0, 0], &v_b2[0]
-    job.shift, job.metric = &shift[0], &metric[0]
+    job.shift, job.metric, job.G1 = &shift[0], &metric[0], &G1[0, 0]
     for p in range(shift.shape[0]):
         job.shifted = job.shifted or shift[p] != 0
     with nogil:
@@ -334,8 +306,8 @@ def mlp_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
             team_run(n_threads, run, &job)
             for p in range((job.piece + PART_ROWS - 1) // PART_ROWS):
                 loss += job.losses[p]
-                correct += job.correct[p]
+                right += job.correct[p]
         release(&job)
     if not complete:
         raise MemoryError
-    return loss, correct
+    return loss, right

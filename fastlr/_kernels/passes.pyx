@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from .simd cimport floating, simd_double, softmax, squared_hinge
+from .simd cimport correct, floating, simd_double, softmax, squared_hinge
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
 from .team cimport team_counter, team_next, team_run
 
@@ -46,23 +46,6 @@ cdef struct Job:
 cdef Py_ssize_t count_chunks(Py_ssize_t n) noexcept nogil:
     """At most 16, of at least 256 rows."""
     return max(1, min(16, n // 256))
-
-
-cdef double count_correct(const floating* Z, const Block* block, Py_ssize_t K) noexcept nogil:
-    """Weight of the rows whose highest score, the first of equals, is the label's."""
-    cdef double correct = 0
-    cdef Py_ssize_t i, k, best
-    for i in range(block.B):
-        if K == 1:
-            best = Z[i] > 0
-        else:
-            best = 0
-            for k in range(1, K):
-                if Z[k * block.size + i] > Z[best * block.size + i]:
-                    best = k
-        if best == block.y[i]:
-            correct += (<floating*> block.s)[i]
-    return correct
 
 
 cdef double to_residuals(Job* job, Block* block, floating* Z, Py_ssize_t chunk) noexcept nogil:
@@ -115,7 +98,7 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
             for k in range(K):
                 out[(start - job.start + i) * K + k] = Z[k * block.size + i]
     elif job.mode == EVALUATE:
-        job.correct[chunk] += count_correct(Z, block, K)
+        job.correct[chunk] += correct(Z, block.size, block.y, <floating*> block.s, block.B, K)
         job.total[chunk] += to_residuals(job, block, Z, chunk)
     else:
         job.total[chunk] += simd_double.entropy(<double*> block.Z, block.size, block.y, <double*> block.s, block.B,

@@ -10,8 +10,8 @@ the unbiased estimate m (new - stored gradient of the block) + average, whose va
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
-from .simd cimport floating, prox_step, softmax
-from .source cimport Block, Rows, add_residuals, block_gradient, change_residuals
+from .simd cimport add_sums, floating, prox_step, softmax
+from .source cimport Block, Rows, block_gradient, change_residuals
 from .slices cimport Slices, free_slices, new_slices, together_scores
 from .team cimport team_meet, team_run
 
@@ -83,7 +83,7 @@ cdef void visit_blocks(Job* job, int member, int size, floating* type_only) noex
         previous, length = start * K, (stop - start) * K
         for k in range(K):
             change[k] = 0
-        add_residuals(block, R, K, change)
+        add_sums(R, block.size, block.B, K, change)
         for u in range(member * slices.count // size, (member + 1) * slices.count // size):
             take_step(job, u, m, R, b, average_b, change)
         for k in range(K):

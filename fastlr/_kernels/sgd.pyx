@@ -6,8 +6,8 @@ n rows, d features, K score columns, B rows of a minibatch. The model is z = W (
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
-from .simd cimport floating, prox_step, softmax
-from .source cimport Block, Rows, add_residuals, block_gradient
+from .simd cimport add_sums, floating, prox_step, softmax
+from .source cimport Block, Rows, block_gradient
 from .slices cimport Slices, free_slices, new_slices, together_scores
 from .team cimport team_run
 
@@ -102,7 +102,7 @@ cdef void take_steps(Job* job, int member, int size, floating* type_only) noexce
                                 last if last < job.n else -1, job.y, job.s, <floating*> job.W, b,
                                 <floating*> job.shift)
             softmax(R, slices.ldz, block.y, <floating*> block.s, block.B, K, NULL)
-            add_residuals(block, R, K, residuals)
+            add_sums(R, block.size, block.B, K, residuals)
             for t in range(own, others):
                 block_gradient(&slices.views[t], slices.blocks[t], R, K, first > start,
                                <floating*> job.G + slices.first[t])

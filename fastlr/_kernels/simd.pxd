@@ -38,6 +38,9 @@ cdef extern from "simd.h" nogil:
         void momentum_step(float* w, float* v, const float* G, float scale, float c, const float* shift,
                            const float* metric, float decay, float eta, float momentum, bint nesterov,
                            Py_ssize_t n) noexcept nogil
+        double correct(const float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
+                       Py_ssize_t K) noexcept nogil
+        void add_sums(const float* R, Py_ssize_t ldr, Py_ssize_t B, Py_ssize_t K, double* sums) noexcept nogil
 
     ctypedef struct SimdDouble "fastlr_simd_double":
         void scores(const double* const* rows, const double* W, Py_ssize_t ldw, const double* bias,
@@ -74,6 +77,9 @@ cdef extern from "simd.h" nogil:
         void momentum_step(double* w, double* v, const double* G, double scale, double c, const double* shift,
                            const double* metric, double decay, double eta, double momentum, bint nesterov,
                            Py_ssize_t n) noexcept nogil
+        double correct(const double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
+                       Py_ssize_t K) noexcept nogil
+        void add_sums(const double* R, Py_ssize_t ldr, Py_ssize_t B, Py_ssize_t K, double* sums) noexcept nogil
 
     const Py_ssize_t PAD "FASTLR_PAD"
 
@@ -207,6 +213,21 @@ cdef inline void momentum_step(floating* w, floating* v, const floating* G, floa
         simd_float.momentum_step(w, v, G, scale, c, shift, metric, decay, eta, momentum, nesterov, n)
     else:
         simd_double.momentum_step(w, v, G, scale, c, shift, metric, decay, eta, momentum, nesterov, n)
+
+
+cdef inline double correct(const floating* Z, Py_ssize_t ldz, const int32_t* y, const floating* s, Py_ssize_t B,
+                           Py_ssize_t K) noexcept nogil:
+    if floating is float:
+        return simd_float.correct(Z, ldz, y, s, B, K)
+    else:
+        return simd_double.correct(Z, ldz, y, s, B, K)
+
+
+cdef inline void add_sums(const floating* R, Py_ssize_t ldr, Py_ssize_t B, Py_ssize_t K, double* sums) noexcept nogil:
+    if floating is float:
+        simd_float.add_sums(R, ldr, B, K, sums)
+    else:
+        simd_double.add_sums(R, ldr, B, K, sums)
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:

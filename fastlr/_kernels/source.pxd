@@ -45,7 +45,6 @@ cdef void block_scores(const Source* X, Block* block, const floating* W, const f
                        const floating* shift, Py_ssize_t K, floating* Z) noexcept nogil
 cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ssize_t K, bint beta,
                          floating* G) noexcept nogil
-cdef void add_residuals(const Block* block, const floating* R, Py_ssize_t K, double* residuals) noexcept nogil
 cdef void change_residuals(const Block* block, floating* R, Py_ssize_t K, const floating* stored,
                            floating* latest) noexcept nogil
 cdef Source slice_features(const Source* X, Py_ssize_t first, Py_ssize_t last) noexcept nogil

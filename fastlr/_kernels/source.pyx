@@ -192,24 +192,6 @@ cdef void block_gradient(const Source* X, Block* block, const floating* R, Py_ss
         sparse_gradient(X.base + e * X.size, X.stored, X.indices + e, X.indptr[block.index[i] + 1] - e, r, K, G)
 
 
-cdef void add_residuals(const Block* block, const floating* R, Py_ssize_t K, double* residuals) noexcept nogil:
-    """residuals_k += sum_i r_ik, by eight independent sums: one alone would wait for each addition."""
-    cdef double[8] part
-    cdef Py_ssize_t i, k, lane, whole = block.B // 8 * 8
-    for k in range(K):
-        for lane in range(8):
-            part[lane] = 0
-        i = 0
-        while i < whole:
-            for lane in range(8):
-                part[lane] += R[k * block.size + i + lane]
-            i += 8
-        for i in range(whole, block.B):
-            part[0] += R[k * block.size + i]
-        for lane in range(8):
-            residuals[k] += part[lane]
-
-
 cdef void change_residuals(const Block* block, floating* R, Py_ssize_t K, const floating* stored,
                            floating* latest) noexcept nogil:
     """latest = R and R -= stored; these two are K x B, without padding, and may be the same."""

@@ -74,7 +74,13 @@
      * look ahead w += momentum v - eta g. */                                                       \
     void (*momentum_step)(real *w, real *v, const real *G, real scale, real c, const real *shift,   \
                           const real *metric, real decay, real eta, real momentum, int nesterov,    \
-                          ptrdiff_t n);
+                          ptrdiff_t n);                                                             \
+    /* Weight of the rows whose highest score, the first of equals, is the label's; one score stands \
+     * for two classes, the first of score 0. y and s are padded as for softmax. */                 \
+    double (*correct)(const real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,   \
+                      ptrdiff_t K);                                                                 \
+    /* sums_k += sum_i r_ki, R K x B. */                                                            \
+    void (*add_sums)(const real *R, ptrdiff_t ldr, ptrdiff_t B, ptrdiff_t K, double *sums);
 
 typedef struct { FASTLR_TABLE(float) } fastlr_simd_float;
 typedef struct { FASTLR_TABLE(double) } fastlr_simd_double;

@@ -95,6 +95,12 @@ def split(X, y):
     return X[:n], y[:n], X[n:], y[n:]
 
 
+def course(X, y):
+    """The first 500 images of each digit without their margin of 4 pixels: float64 (5,000, 400)."""
+    rows = np.concatenate([np.flatnonzero(y == digit)[:500] for digit in range(10)])
+    return X[rows].reshape(-1, 28, 28)[:, 4:-4, 4:-4].reshape(-1, 400) / 255, y[rows]
+
+
 def tutorial(X, y, n=5000):
     """The first n shuffled rows, standardised, float64."""
     X, y = shuffled(X, y)

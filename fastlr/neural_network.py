@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastlr import minibatch, validate
 from fastlr._kernels import mlp
 from fastlr.base import thread_count
+from fastlr.crew import Crew
 from fastlr.data import Data, aligned_zeros
 from fastlr.losses import Softmax
 from fastlr.stochastic import StochasticClassifier
@@ -20,8 +21,6 @@ ACTIVATIONS = ("relu", "logistic", "tanh")  # in the order of the kernel's kinds
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
 # Numbers that a block of hidden activations may hold.
 _HIDDEN_NUMBERS = 4_000_000
-# With fewer multiply-adds in a step, threads wait for each other longer than they work.
-_STEP_WORK = 200_000
 
 
 def _aligned(array, dtype):
@@ -55,16 +54,18 @@ class _Network:
         self.shift, self.metric = (vector.astype(weights[0].dtype) for vector in (shift, metric))
         h, K = len(weights[1]), len(weights[3])
         self.n, self.row_work = data.n, 2 * h * (data.d + 2 * K)
+        self.crew = Crew(data.n_threads)
         self.passed = np.zeros(3)  # loss, correct and whole weight of the rows since the last evaluation
 
     def steps(self, order, batch_size, rates):
         order, options = np.ascontiguousarray(order, dtype=np.intp), self.options
-        loss, correct = mlp.mlp_steps(
+        arguments = (
             self.data.rows, self.loss.y, self.loss.s, order, batch_size, rates,
             ACTIVATIONS.index(options.activation), float(options.alpha), float(options.momentum),
             bool(options.nesterovs_momentum), *self.weights, *self.velocities, self.shift, self.metric,
-            self.scratch, self.data.n_threads if batch_size * self.row_work > _STEP_WORK else 1,
+            self.scratch,
         )  # fmt: skip
+        loss, correct = self.crew.run(lambda threads: mlp.mlp_steps(*arguments, threads), len(order))
         self.passed += loss, correct, self.loss.s[order].sum()
 
     @property

@@ -10,7 +10,7 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas", "npz", "callbacks", "terminal"},
+    {"validate", "data", "blas", "npz", "callbacks", "terminal", "crew"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},

@@ -7,6 +7,7 @@ import numpy as np
 from fastlr import minibatch, validate
 from fastlr._kernels import lagged
 from fastlr._kernels import sgd as dense
+from fastlr.crew import Crew
 from fastlr.linear_model.base import LinearClassifier
 from fastlr.penalties import ElasticNet
 from fastlr.stochastic import StochasticClassifier
@@ -30,7 +31,7 @@ class _SoftmaxModel:
         self.velocity_b = np.zeros_like(self.b)
         self.weights = [self.W, self.b]
         self.velocities = [self.velocity, self.velocity_b] if momentum else []
-        self.metric = 1 / penalty.units**2
+        self.metric, self.crew = 1 / penalty.units**2, Crew(data.n_threads)
         if data.is_sparse:
             self.G = data.weights(K, kind)
         else:
@@ -42,10 +43,11 @@ class _SoftmaxModel:
         rows, loss = self.data.rows, self.loss
         common = rows, loss.y, loss.s, np.ascontiguousarray(order, dtype=np.intp), batch_size
         if not self.data.is_sparse:
-            dense.sgd_steps(
+            arguments = (
                 *common, rates, self.momentum, self.fit_intercept, self.W, self.b, self.velocity,
-                self.velocity_b, *self.vectors, self.scratch, self.data.n_threads,
+                self.velocity_b, *self.vectors, self.scratch,
             )  # fmt: skip
+            self.crew.run(lambda threads: dense.sgd_steps(*arguments, threads), len(order))
             return
         cut = self.metric * self.penalty.thresholds
         growth = np.log1p(rates * self.penalty.l2).max(initial=1e-300)

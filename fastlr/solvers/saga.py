@@ -19,6 +19,7 @@ import numpy as np
 
 from fastlr._kernels import lagged
 from fastlr._kernels import saga as dense
+from fastlr.crew import Crew
 from fastlr.data import CALL_WORK
 
 _BLOCK = 32
@@ -84,6 +85,7 @@ class _Table:
         self.average, self.average_b = problem.data.weights(K, dtype), np.zeros(K)
         self.stored = np.zeros(K * len(order), dtype=dtype)
         self.G = problem.data.weights(K, dtype)
+        self.crew = Crew(problem.data.n_threads)
 
     def visit(self, draws, W, b, eta, h, fit_intercept):
         """One step for each block drawn, cut into short calls, None after each; W and b change in place."""
@@ -103,18 +105,10 @@ class _Table:
             )
             return
         factors = (values.astype(W.dtype) for values in (step, cut, keep))
-        dense.saga_steps(
-            *common,
-            W,
-            b,
-            self.average,
-            self.average_b,
-            self.stored,
-            self.shift,
-            *factors,
-            self.G,
-            data.n_threads,
-        )
+        arguments = (
+            *common, W, b, self.average, self.average_b, self.stored, self.shift, *factors, self.G,
+        )  # fmt: skip
+        self.crew.run(lambda threads: dense.saga_steps(*arguments, threads), len(draws))
 
     def fill(self, W, b, h):
         """Stores the gradients at (W, b). At W = 0 they follow from the column sums; elsewhere every

@@ -1,4 +1,6 @@
-"""fastlr: softmax regression at the speed of the machine, with a certificate for every fit."""
+"""fastlr: linear classification at the speed of the machine, with a certificate for every fit."""
+
+import importlib
 
 from fastlr._version import __version__, show_versions
 from fastlr.linear_model import (
@@ -28,3 +30,16 @@ __all__ = [
     "show_versions",
     "to_sklearn",
 ]
+
+# Loaded when they are first used: `import fastlr; fastlr.plots.plot_weights(...)`.
+_ROOMS = ("datasets", "metrics", "model_selection", "plots", "readers")
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return importlib.import_module(f"fastlr.{name}")
+    raise AttributeError(f"module 'fastlr' has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, *_ROOMS]

@@ -3,6 +3,8 @@
 import doctest
 import importlib
 import pkgutil
+import subprocess
+import sys
 
 import matplotlib
 import pytest
@@ -25,3 +27,10 @@ def test_examples(name):
 
 def test_the_estimators_have_examples():
     assert ">>>" in fastlr.LogisticRegression.__doc__ and ">>>" in fastlr.SGDClassifier.__doc__
+
+
+def test_rooms_open_when_they_are_used():
+    code = "import sys, fastlr; assert 'fastlr.plots' not in sys.modules; fastlr.plots.plot_images"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="module 'fastlr' has no attribute 'nonsense'"):
+        _ = fastlr.nonsense

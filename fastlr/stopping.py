@@ -73,7 +73,23 @@ class EarlyStopping:
             )  # fmt: skip
 
     def watch(self, batches):
-        """A watcher for one training of `batches` minibatches an epoch."""
+        """A watcher for one training.
+
+        Parameters
+        ----------
+        batches : int
+            Minibatches of an epoch.
+
+        Returns
+        -------
+        watcher : object
+            What `minibatch.train` asks whether to go on.
+
+        Raises
+        ------
+        ValueError
+            If a parameter makes no sense.
+        """
         self.check()
         return (_ByEpochs if self.patience_increase is None else _ByMinibatches)(self, batches)
 

@@ -80,10 +80,16 @@ def load_mnist(source=None, *, flatten=True):
 
     Examples
     --------
+    >>> import os, tempfile
+    >>> import numpy as np
     >>> from fastlr.datasets import load_mnist
-    >>> (X_train, y_train), (X_test, y_test) = load_mnist()  # doctest: +SKIP
-    >>> X_train.shape  # doctest: +SKIP
-    (60000, 784)
+    >>> images, labels = np.zeros((3, 28, 28), np.uint8), np.array([5, 0, 4], np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "mnist.npz")
+    ...     np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    ...     (X_train, y_train), (X_test, y_test) = load_mnist(path, flatten=False)
+    >>> X_train.shape, y_test
+    ((3, 28, 28), array([5, 0, 4]))
     """
     if source is None:
         return fetch_mnist(flatten=flatten)

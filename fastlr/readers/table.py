@@ -26,6 +26,13 @@ class Table:
         Where the features are known to be pixels.
     test : (X, y), or None
         The test set of files that have one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlr.readers import Table
+    >>> Table(np.zeros((2, 4)), np.array([3, 8]), image_shape=(2, 2)).names is None
+    True
     """
 
     X: object

@@ -97,7 +97,10 @@ def test_a_class_of_two_rows(penalty, C):
 @pytest.mark.parametrize("hinge", [False, True])
 def test_unscaled_columns(penalty, dataset, C, hinge):
     problem = build(*dataset(return_X_y=True), penalty, C, hinge=hinge)
-    assert_optimal(problem, fit(problem))
+    # At C = 1e4 the rounding of scores, in whatever order they are summed, moves gradients by some 1e-5 of
+    # the thresholds: gaps end near 1e-8 of the null objective, above it or below.
+    tol = 1e-8 if C < 1e4 else 1e-7
+    assert_optimal(problem, fit(problem, tol), tol)
 
 
 @pytest.mark.parametrize("penalty, C", [("l1", 1.0), ("l1", 10.0), ("elasticnet", 1.0), ("l2", 0.1)])

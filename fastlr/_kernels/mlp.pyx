@@ -143,6 +143,7 @@ cdef void gradients(Job* job, const Own* own, Py_ssize_t B, bint beta, bint has_
 
 cdef void step_intercepts(floating* b, floating* v, const double* sums, Py_ssize_t K, floating scale, floating eta,
                           floating momentum, bint nesterov) noexcept nogil:
+    """momentum_step for K intercepts: no penalty, no metric, gradients scale * sums."""
     cdef Py_ssize_t k
     cdef floating g
     for k in range(K):
@@ -266,11 +267,13 @@ def mlp_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
               const floating[::1] shift, const floating[::1] metric, floating[:, ::1] G1, int n_threads):
     """One step for each successive `batch_size` of `order`, the t-th of size eta[t].
 
-    # G1 = D @ (X[batch] - shift) / B, G2 = R @ A.T / B
-    # v1 = momentum v1 - eta (metric G1 + alpha / B W1); W1 += v1 (Nesterov: += momentum v1 - eta (...))
+    # G1 = metric * (D @ (X[batch] - shift)) / B, G2 = R @ A.T / B
+    # g = G1 + alpha / B * W1; v1 = momentum * v1 - eta * g; W1 += v1 (Nesterov: += momentum * v1 - eta * g)
+    # and so for W2; for b1 and b2 with alpha = 0
 
     Parameters
     ----------
+    y, s : (n,)                                 # IN, labels and weights of the rows of X
     order : (m,)                                # IN, row numbers
     eta : (ceil(m / batch_size),)               # IN
     kind : 0 max(z, 0), 1 logistic, 2 tanh

@@ -15,6 +15,8 @@ typedef INTEGER ivec __attribute__((vector_size(VECTOR_BYTES)));
 #define store_first NAME(store_first)
 #define splat NAME(splat)
 #define sum_of NAME(sum_of)
+#define sums_of NAME(sums_of)
+#define chosen NAME(chosen)
 #define larger NAME(larger)
 #define exp_of NAME(exp_of)
 
@@ -61,9 +63,9 @@ INLINE REAL sum_of(vec v) {
 #endif
 }
 
-/* The sums of four vectors, to n places of out: their elements are added up together, pair by pair, at a third of
- * the cost of one after the other. */
-#define sums_of NAME(sums_of)
+/* start + the sum of each of four vectors; the first n, 1 or 4, go to out. Neighbours are added in all four at
+ * once, then neighbours of these sums, and so on: a third of the cost of one vector after the other. A vector that
+ * comes alone is added up in the same order, so that a row has the same score wherever it stands in a block. */
 INLINE void sums_of(const vec *v, const int n, REAL start, REAL *out) {
 #if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
 #define PAIRS(a, b) (_mm512_unpacklo_pd(a, b) + _mm512_unpackhi_pd(a, b))
@@ -102,10 +104,10 @@ INLINE void sums_of(const vec *v, const int n, REAL start, REAL *out) {
 #undef QUARTERS
 }
 
-INLINE vec larger(vec a, vec b) {
-    const ivec mask = a > b;
-    return (vec)((mask & (ivec)a) | (~mask & (ivec)b));
-}
+/* a where the mask says so, b elsewhere. */
+INLINE vec chosen(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
+
+INLINE vec larger(vec a, vec b) { return chosen(a > b, a, b); }
 
 /* ---- exp ------------------------------------------------------------------------------------------
  * exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2)/2, exp(r) by its Taylor polynomial: the first
@@ -189,7 +191,7 @@ INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const 
     vec sums[TILE_ROWS][TILE_CLASSES];
     ptrdiff_t j = 0;
 #pragma GCC unroll 8
-    for (int r = 0; r < n_rows; r++)
+    for (int r = 0; r < TILE_ROWS; r++)
 #pragma GCC unroll 8
         for (int c = 0; c < n_classes; c++) sums[r][c] = (vec){0};
 
@@ -217,9 +219,7 @@ INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const 
     }
 #pragma GCC unroll 8
     for (int c = 0; c < n_classes; c++) {
-        const vec zero = {0}, own = sums[0][c];
-        const vec four[4] = {own, n_rows > 1 ? sums[1][c] : zero, n_rows > 2 ? sums[2][c] : zero,
-                             n_rows > 3 ? sums[3][c] : zero};
+        const vec four[TILE_ROWS] = {sums[0][c], sums[1][c], sums[2][c], sums[3][c]};
         sums_of(four, n_rows, bias[c], Z + c * ldz);
     }
 }
@@ -406,7 +406,7 @@ static double NAME(logistic)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REA
         /* sigmoid(|z|) = 1 / (1 + e), sigmoid(-|z|) = e / (1 + e), e = exp(-|z|): no overflow, no loss. */
         const vec e = exp_of(-away);
         const ivec positive = z >= (vec){0};
-        const vec numerator = (vec)((positive & (ivec)splat(1)) | (~positive & (ivec)e));
+        const vec numerator = chosen(positive, splat(1), e);
         const vec p = load(s + i) * numerator / ((REAL)1 + e);
         store(score, z);
         store(tail, e);
@@ -453,12 +453,13 @@ static double NAME(correct)(const REAL *Z, ptrdiff_t ldz, const int32_t *y, cons
     for (ptrdiff_t i = 0; i < B; i += LANES) {
         REAL label[LANES], right[LANES];
         for (ptrdiff_t l = 0; l < LANES; l++) label[l] = (REAL)y[i + l];
-        vec best = K == 1 ? (vec){0} : load(Z + i), found = {0};
-        for (ptrdiff_t k = 1; k < (K == 1 ? 2 : K); k++) {
-            const vec z = load(Z + (K == 1 ? 0 : k) * ldz + i);
+        /* A single score is that of class 1, beside a zero. What is not a number is never the higher one. */
+        vec best = K > 1 ? load(Z + i) : (vec){0}, found = {0};
+        for (ptrdiff_t k = K > 1; k < K; k++) {
+            const vec z = load(Z + k * ldz + i);
             const ivec higher = z > best;
-            best = (vec)((higher & (ivec)z) | (~higher & (ivec)best));
-            found = (vec)((higher & (ivec)splat((REAL)k)) | (~higher & (ivec)found));
+            best = chosen(higher, z, best);
+            found = chosen(higher, splat((REAL)(K > 1 ? k : 1)), found);
         }
         store(right, (vec)((found == load(label)) & (ivec)load(s + i)));
         for (ptrdiff_t l = 0; l < MIN(LANES, B - i); l++) total += (double)right[l];
@@ -503,8 +504,7 @@ static double NAME(entropy)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL
             const vec z = load(Z + i), e = exp_of(-larger(z, -z));
             const ivec positive = z >= (vec){0};
             const vec large = one / (one + e), small = e / (one + e);
-            const vec p1 = (vec)((positive & (ivec)large) | (~positive & (ivec)small));
-            const vec p0 = (vec)((positive & (ivec)small) | (~positive & (ivec)large));
+            const vec p1 = chosen(positive, large, small), p0 = chosen(positive, small, large);
             given = p0 * (REAL)(1 - shrink[0]) + p1 * (REAL)(1 - shrink[1]);
             entropy = entropy_term(p0, given, (REAL)shrink[0], (REAL)receive[0], (REAL)mix, labels, 0) +
                       entropy_term(p1, given, (REAL)shrink[1], (REAL)receive[1], (REAL)mix, labels, 1);
@@ -619,6 +619,7 @@ const TABLE NAME(fastlr) = {
 #undef splat
 #undef sum_of
 #undef sums_of
+#undef chosen
 #undef larger
 #undef exp_of
 #undef EXP_LOWEST

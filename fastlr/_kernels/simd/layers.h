@@ -54,8 +54,7 @@ INLINE vec activation_of(const int kind, vec z) {
     const vec away = larger(-z, z), e = exp_of(kind == 1 ? -away : (REAL)-2 * away);
     const ivec positive = z >= zero, number = z == z;
     const vec large = kind == 1 ? one / (one + e) : (one - e) / (one + e), small = kind == 1 ? e / (one + e) : -large;
-    /* exp_of would make a number of what is none. */
-    return (vec)((number & ((positive & (ivec)large) | (~positive & (ivec)small))) | (~number & (ivec)z));
+    return chosen(number, chosen(positive, large, small), z); /* exp_of would make a number of what is none */
 }
 
 #define slope_of NAME(slope_of)

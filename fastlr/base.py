@@ -19,6 +19,11 @@ def thread_count(n_threads):
     return int(n_threads)
 
 
+def stored_dtype(X):
+    """The type of the weights of a model that is fitted to X."""
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
 def feature_units(scaling, data, unit, loss):
     """Units in which features are penalised for a `scaling`, under the weights of a loss."""
     if scaling == "standard":

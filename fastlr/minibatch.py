@@ -138,7 +138,7 @@ def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, r
     ----------
     model : object
         Has `n` rows; `steps(order, batch_size, rates)` takes steps; `evaluate(part)` returns mean loss
-        and accuracy, on its training rows for None; `copy()` and `restore(copy)` keep weights; `row_work`
+        and accuracy, on its training rows for None; `weights` are the arrays that steps change; `row_work`
         is the multiply-adds of a row.
     plan, schedule, rules : Plan, Schedule, Rules
     validation : object, optional
@@ -183,7 +183,7 @@ def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, r
             if watcher and (iteration + 1) % frequency == 0:
                 results = model.evaluate(validation)
                 if watcher.update(iteration, results[1], results[0]):
-                    best, best_epoch = model.copy(), epoch
+                    best, best_epoch = [array.copy() for array in model.weights], epoch
                 tell(results=results)
             converged = watcher is not None and watcher.ends(iteration)
         _record(history, model, validation, results, began)
@@ -193,7 +193,8 @@ def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, r
         if converged or is_last:
             break
     if best is not None:
-        model.restore(best)
+        for array, kept in zip(model.weights, best, strict=True):
+            array[...] = kept
     return Training(history, epoch, t, best_epoch or epoch, converged)
 
 

@@ -11,11 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import minibatch, validate
 from fastlr._kernels import mlp
-from fastlr.base import thread_count
+from fastlr.base import stored_dtype, thread_count
 from fastlr.crew import Crew
 from fastlr.data import Data, aligned_zeros
 from fastlr.losses import Softmax
-from fastlr.stochastic import StochasticClassifier
+from fastlr.stochastic import StochasticClassifier, raw_intercept
 
 ACTIVATIONS = ("relu", "logistic", "tanh")  # in the order of the kernel's kinds
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
@@ -72,8 +72,7 @@ class _Network:
     def bias(self):
         """Intercepts of the hidden units for raw features."""
         W1, b1 = self.weights[:2]
-        with np.errstate(invalid="ignore", over="ignore"):  # weights on their way to infinity
-            return (b1 - W1.astype(np.float64) @ self.shift).astype(b1.dtype)
+        return raw_intercept(W1, b1, self.shift, b1.dtype)
 
     def evaluate(self, part):
         """Weighted mean log-loss and accuracy on (data, loss). For None, of the training rows as they passed
@@ -91,13 +90,6 @@ class _Network:
             total_loss, total_correct = total_loss + value, total_correct + correct
         mass = loss.s.sum()
         return total_loss / mass, total_correct / mass
-
-    def copy(self):
-        return [array.copy() for array in self.weights]
-
-    def restore(self, kept):
-        for array, value in zip(self.weights, kept, strict=True):
-            array[:] = value
 
 
 class MLPClassifier(StochasticClassifier):
@@ -305,7 +297,7 @@ class MLPClassifier(StochasticClassifier):
             b1[:] = self.intercepts_[0] + model.shift @ self.coefs_[0]
 
     def _attributes(self, model, training):
-        stored = np.float32 if training.X.dtype == np.float32 else np.float64
+        stored = stored_dtype(training.X)
         W1, _, W2, b2 = model.weights
         return {
             "coefs_": [np.array(W.T, dtype=stored, order="C") for W in (W1, W2)],

@@ -16,6 +16,12 @@ from fastlr.progress import progress_of
 from fastlr.stopping import EarlyStopping
 
 
+def raw_intercept(W, b, shift, dtype):
+    """The intercepts of W (x - shift) + b for raw features x, computed in float64."""
+    with np.errstate(invalid="ignore", over="ignore"):  # weights on their way to infinity
+        return (b - W.astype(np.float64) @ shift).astype(dtype)
+
+
 class StochasticClassifier(ProbabilityClassifier):
     """A classifier trained by minibatches.
 

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
+from fastlr.base import stored_dtype
 from fastlr.linear_model.base import LinearScores
 from fastlr.progress import progress_of, relative
 from fastlr.solvers import Result, choose, minimise
@@ -57,11 +58,6 @@ CUT_SHORT = ("max_time", "interrupted")
 def work_dtype(data, tol):
     """The type of a solver's arithmetic: that of the data, as long as it can reach `tol`."""
     return data.exact_dtype if tol >= _FLOAT32_TOL else np.dtype(np.float64)
-
-
-def stored_dtype(data):
-    """The type of coef_."""
-    return np.dtype(np.float32 if data.X.dtype == np.float32 else np.float64)
 
 
 def centre(scaling, data, moments, is_free):
@@ -161,7 +157,7 @@ class Solution:
 def _weights(problems, points):
     """coef and intercept of a model from the points of its problems, each (W, b)."""
     models = [problem.unpack(*point) for problem, point in zip(problems, points, strict=True)]
-    stored = stored_dtype(problems[0].data)
+    stored = stored_dtype(problems[0].data.X)
     coef, intercept = (np.concatenate(part).astype(stored, copy=False) for part in zip(*models, strict=True))
     return coef, intercept
 
@@ -196,7 +192,7 @@ def _null_result(problem, limits):
     """What is known without a pass over X when there is no time to begin: the null model. As the loss is
     never negative, its objective is a bound on its gap."""
     F, status = float(problem.null_objective), limits.reached
-    W, b = problem.as_stored(*problem.start(np.float64), stored_dtype(problem.data))
+    W, b = problem.as_stored(*problem.start(np.float64), stored_dtype(problem.data.X))
     history = {"objective": [F], "dual_gap": [F], "time": [time.perf_counter() - limits.began]}
     return Result(W, b, F, F, 1.0, F == 0, "converged" if F == 0 else status, 0, history)
 
@@ -313,7 +309,7 @@ class ConvexClassifier(LinearScores):
         result = minimise(
             problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, max_iter=max_iter,
             max_time=limits.max_time, began=limits.began, pace=solver.pace,
-            stored=stored_dtype(problem.data), report=report,
+            stored=stored_dtype(problem.data.X), report=report,
         )  # fmt: skip
         if result.status == "interrupted":
             limits.stop.set()

@@ -7,10 +7,11 @@ import numpy as np
 from fastlr import minibatch, validate
 from fastlr._kernels import lagged
 from fastlr._kernels import sgd as dense
+from fastlr.base import stored_dtype
 from fastlr.crew import Crew
 from fastlr.linear_model.base import LinearClassifier
 from fastlr.penalties import ElasticNet
-from fastlr.stochastic import StochasticClassifier
+from fastlr.stochastic import StochasticClassifier, raw_intercept
 
 LEARNING_RATES = ("constant", "optimal", "invscaling", "adaptive")
 PENALTIES = ("l2", "l1", "elasticnet", None)
@@ -61,8 +62,7 @@ class _SoftmaxModel:
 
     @property
     def bias(self):
-        with np.errstate(invalid="ignore", over="ignore"):  # weights on their way to infinity
-            return (self.b - self.W.astype(np.float64) @ self.shift).astype(self.b.dtype)
+        return raw_intercept(self.W, self.b, self.shift, self.b.dtype)
 
     def evaluate(self, part):
         """Weighted mean log-loss and accuracy on (data, loss), by default the training rows."""
@@ -70,12 +70,6 @@ class _SoftmaxModel:
         value, correct = data.evaluate(self.W, self.bias, loss)
         mass = loss.s.sum()
         return value / mass, correct / mass
-
-    def copy(self):
-        return self.W.copy(order="K"), self.b.copy()
-
-    def restore(self, kept):
-        self.W[:], self.b[:] = kept
 
 
 class SGDClassifier(LinearClassifier, StochasticClassifier):
@@ -257,10 +251,10 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
     def _attributes(self, model, training):
         """What predictions need of a model, in arrays of its own."""
-        stored = np.float32 if training.X.dtype == np.float32 else np.float64
+        stored = stored_dtype(training.X)
         return {
             "coef_": np.array(model.W, dtype=stored, order="C"),
-            "intercept_": (model.b - model.W.astype(np.float64) @ model.shift).astype(stored),
+            "intercept_": raw_intercept(model.W, model.b, model.shift, stored),
             "classes_": training.classes,
             **training.attributes,
         }

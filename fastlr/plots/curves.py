@@ -203,12 +203,8 @@ def _plot_solver_history(history, figure):
     time = np.asarray(history["time"], dtype=float)
     gap = np.asarray(history["dual_gap"], dtype=float)
     end, unit = np.nanmax(time, initial=0), "s"
-    if end < 0.1:
-        time, end, unit = (
-            1000 * time,
-            1000 * end,
-            "ms",
-        )  # seconds would need numbers that do not fit along the axis
+    if end < 0.1:  # seconds would need numbers that do not fit along the axis
+        time, end, unit = 1000 * time, 1000 * end, "ms"
     figure, (left, right) = panel_row(2, figure)
     draw_line(left, time, history["objective"], color=COLOURS[0])
     # A gap of zero, or of rounding below it, has no place on a logarithmic axis.

@@ -15,7 +15,7 @@ FLOORS = [
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
     {"base", "stochastic", "linear_model", "neural_network"},
-    {"plots", "metrics", "model_selection", "persistence", "packing", "_version", "__init__"},
+    {"plots", "metrics", "model_selection", "persistence", "_version", "__init__"},
     {"cli", "commands", "report", "demo", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -14,7 +14,8 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import KFold
 
 import fastlr
-from fastlr import EarlyStopping, npz, persistence
+from fastlr import EarlyStopping, npz
+from fastlr.persistence import files
 
 LETTERS = np.array(["one", "two", "three"])
 
@@ -71,7 +72,7 @@ def members_of(path):
 
 def forge(path, members):
     """Writes members with the digest that belongs to them."""
-    members["sha256"] = persistence._digest(members).encode()
+    members["sha256"] = files._digest(members).encode()
     npz.write(members, path)
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastlr import npz, packing
+from fastlr import npz
 from fastlr._version import __version__
 from fastlr.linear_model import (
     LinearSVC,
@@ -34,6 +34,7 @@ from fastlr.linear_model import (
     SGDClassifier,
 )
 from fastlr.neural_network import MLPClassifier
+from fastlr.persistence import packing
 
 SCHEMA = 1
 ESTIMATORS = {

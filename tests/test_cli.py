@@ -18,7 +18,6 @@ from fastlr import cli, commands, report
 from fastlr.solvers import SOLVERS
 
 pandas = pytest.importorskip("pandas")
-needs_files = pytest.mark.skipif(not hasattr(fastlr, "save"), reason="needs fastlr.save")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,6 @@ def process(*arguments, **options):
 # ---- fit ------------------------------------------------------------------------------------------------
 
 
-@needs_files
 def test_fit_reports_what_it_did(flowers, iris, tmp_path, capsys):
     out = tmp_path / "new" / "folder" / "model.npz"
     code, printed, told = run(capsys, "fit", flowers, "--out", out, "--test", 0.2, "--C", 0.5)
@@ -80,7 +78,6 @@ def test_fit_reports_what_it_did(flowers, iris, tmp_path, capsys):
     assert float(test.split()[2].rstrip("%")) == pytest.approx(100 * np.trace(counts) / 30, abs=0.01)
 
 
-@needs_files
 def test_the_scores_are_those_of_the_model(flowers, iris, tmp_path, capsys):
     from sklearn.metrics import log_loss
 
@@ -98,7 +95,6 @@ def test_the_scores_are_those_of_the_model(flowers, iris, tmp_path, capsys):
     assert code == 0
 
 
-@needs_files
 @pytest.mark.parametrize(
     ("options", "kind", "parameters"),
     [
@@ -121,7 +117,6 @@ def test_options_of_fit(flowers, tmp_path, capsys, options, kind, parameters):
     assert ("the optimum lies between" in printed) == (kind != "SGDClassifier")
 
 
-@needs_files
 @pytest.mark.skipif(not hasattr(fastlr, "MLPClassifier"), reason="needs MLPClassifier")
 def test_a_neural_network(flowers, tmp_path, capsys):
     code, *_ = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--model", "mlp")
@@ -129,7 +124,6 @@ def test_a_neural_network(flowers, tmp_path, capsys):
     assert run(capsys, "inspect", tmp_path / "m.npz")[0] == 0
 
 
-@needs_files
 def test_sparse_rows(tmp_path, capsys):
     X, y = load_digits(return_X_y=True)
     for name, rows in (("train", slice(0, 600)), ("test", slice(600, 900))):
@@ -142,7 +136,6 @@ def test_sparse_rows(tmp_path, capsys):
     assert code == 0 and 0 < wrong < 60 and f"{wrong} of 300 rows are wrong" in told
 
 
-@needs_files
 def test_images_come_with_pictures(tmp_path, capsys):
     pytest.importorskip("matplotlib").use("Agg")
     X, y = load_digits(return_X_y=True)
@@ -159,14 +152,12 @@ def test_images_come_with_pictures(tmp_path, capsys):
     assert len(run(capsys, "predict", tmp_path / "m.npz", tmp_path / "digits.npz")[1].split()) == 100
 
 
-@needs_files
 def test_flowers_are_no_images(flowers, tmp_path, capsys):
     pytest.importorskip("matplotlib").use("Agg")
     assert run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--plots", tmp_path)[0] == 0
     assert {path.name for path in tmp_path.glob("*.png")} == {"history.png", "confusion.png"}
 
 
-@needs_files
 def test_progress_goes_to_standard_error(flowers, tmp_path, capsys):
     _, quiet, nothing = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz")
     _, printed, told = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--verbose")
@@ -176,14 +167,12 @@ def test_progress_goes_to_standard_error(flowers, tmp_path, capsys):
     assert found.verbose == type(found)().verbose
 
 
-@needs_files
 def test_not_converged_is_a_warning(flowers, tmp_path, capsys):
     code, printed, told = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--max-time", "1e-9")
     assert code == 0 and told.startswith("fastlr: warning: ") and "max_time was up" in told
     assert "Stopped after" in printed and not fastlr.load(tmp_path / "m.npz").converged_
 
 
-@needs_files
 def test_an_interrupted_fit_keeps_the_model(flowers, tmp_path, capsys, monkeypatch):
     def interrupting(steps):
         def interrupted(*start):
@@ -276,7 +265,6 @@ def test_matplotlib_is_asked_for_before_the_work(flowers, tmp_path, capsys, monk
 # ---- predict and inspect --------------------------------------------------------------------------------
 
 
-@needs_files
 def test_predict(model, flowers, iris, tmp_path, capsys):
     expected = fastlr.load(model).predict(iris.drop(columns="species"))
     wrong = int(np.sum(expected != iris["species"]))
@@ -295,7 +283,6 @@ def test_predict(model, flowers, iris, tmp_path, capsys):
     assert code == 0 and nothing == "" and (tmp_path / "f" / "labels.txt").read_text() == printed
 
 
-@needs_files
 def test_predict_probabilities(model, flowers, iris, capsys):
     code, printed, _ = run(capsys, "predict", model, flowers, "--proba")
     head, *rows = csv.reader(io.StringIO(printed))
@@ -306,7 +293,6 @@ def test_predict_probabilities(model, flowers, iris, capsys):
     np.testing.assert_allclose(np.array([row[1:] for row in rows], float), found.predict_proba(X), rtol=1e-8)
 
 
-@needs_files
 def test_predict_refuses(model, flowers, iris, tmp_path, capsys):
     iris.drop(columns=iris.columns[1]).to_csv(tmp_path / "narrow.csv", index=False)
     np.save(tmp_path / "wide.npy", np.ones((3, 7)))
@@ -327,7 +313,6 @@ def test_predict_refuses(model, flowers, iris, tmp_path, capsys):
     assert Path(model).read_bytes() == before
 
 
-@needs_files
 def test_predict_with_labels_of_another_kind(model, iris, tmp_path, capsys):
     iris.assign(species=range(150)).to_csv(tmp_path / "a.csv", index=False)
     code, printed, told = run(capsys, "predict", model, tmp_path / "a.csv")
@@ -335,7 +320,6 @@ def test_predict_with_labels_of_another_kind(model, iris, tmp_path, capsys):
     assert "no accuracy: none of the labels (0, 1, 2," in told
 
 
-@needs_files
 def test_inspect(model, iris, capsys):
     code, printed, _ = run(capsys, "inspect", model)
     found = fastlr.load(model)
@@ -408,7 +392,6 @@ def test_exit_codes_of_the_process(tmp_path):
     assert wrong.returncode == 2 and wrong.stderr.splitlines()[-1].startswith("fastlr: ")
 
 
-@needs_files
 def test_pipes(flowers, model, iris):
     with open(flowers, "rb") as stream:
         piped = process("predict", model, "-", stdin=stream)

@@ -14,7 +14,8 @@ import scipy.sparse as sp
 from sklearn.datasets import dump_svmlight_file, load_digits, load_iris
 
 import fastlr
-from fastlr import cli, commands, report
+from fastlr import cli
+from fastlr.cli import commands, parser, report
 from fastlr.solvers import SOLVERS
 
 pandas = pytest.importorskip("pandas")
@@ -368,12 +369,12 @@ def test_help_is_a_page(capsys, command):
 
 def test_the_examples_of_the_help_are_right():
     """Each parses, though the files are not there."""
-    lines = (cli._MAIN + cli._FIT_EXAMPLES + cli._PREDICT_EXAMPLES).splitlines()
+    lines = (parser._MAIN + parser._FIT_EXAMPLES + parser._PREDICT_EXAMPLES).splitlines()
     examples = [line.split("python -m fastlr ")[1] for line in lines if "python -m fastlr " in line]
     assert len(examples) >= 10
     for example in examples:
         words = example.split("  ")[0].split("|")[0].split(">")[0].split()
-        assert cli.build_parser().parse_args(words).run in vars(commands).values()
+        assert parser.build_parser().parse_args(words).run in vars(commands).values()
 
 
 def test_demo(tmp_path, capsys, monkeypatch):

@@ -16,7 +16,7 @@ FLOORS = [
     {"solvers", "minibatch", "stopping", "progress"},
     {"base", "stochastic", "linear_model", "neural_network"},
     {"plots", "metrics", "model_selection", "persistence", "_version", "__init__"},
-    {"cli", "commands", "report", "demo", "__main__"},
+    {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
 SIDE_DOORS = {"datasets": {"npz"}, "readers": {"datasets", "npz"}}

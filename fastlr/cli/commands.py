@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 
 import fastlr
-from fastlr import report
-from fastlr.demo import run_demo
+from fastlr.cli import report
+from fastlr.cli.demo import run_demo
 from fastlr.readers import Table, read_table
 
 _SMALLEST_IMAGE = 64  # pixels; squares of fewer features are more likely no images

@@ -1,4 +1,4 @@
-"""The command line: python -m fastlr fit | predict | inspect | demo. Its words; `commands` does the work."""
+"""The words of the command line: options, help and exit codes; `commands` does the work."""
 
 import argparse
 import os
@@ -7,7 +7,8 @@ import sys
 import warnings
 from pathlib import Path
 
-from fastlr import __version__, commands
+from fastlr import __version__
+from fastlr.cli import commands
 
 _OPTIONAL = ("matplotlib", "pandas", "pyarrow")
 

@@ -8,15 +8,17 @@ from fastlr import validate
 from fastlr.callbacks import CallbackSupportMixin
 from fastlr.data import available_threads
 
+_MOST_THREADS = 64  # of a team of the kernels
+
 
 def thread_count(n_threads):
     """The number that the parameter `n_threads` stands for."""
     if n_threads is None:
-        return available_threads()
+        return min(available_threads(), _MOST_THREADS)
     validate.check_number(
         "n_threads", n_threads, validate.numbers.Integral, 1, what="None or an integer of at least 1"
     )
-    return int(n_threads)
+    return min(int(n_threads), _MOST_THREADS)
 
 
 def stored_dtype(X):

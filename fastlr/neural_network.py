@@ -29,6 +29,18 @@ def _aligned(array, dtype):
     return copy
 
 
+def _narrowed(X, dtype):
+    """X in a type of fewer bytes."""
+    try:
+        with np.errstate(over="raise"):
+            return _aligned(X, dtype)
+    except FloatingPointError:
+        raise ValueError(
+            f"X must hold numbers that {dtype} can hold, up to {np.finfo(dtype).max:.0e}; found "
+            f"{np.abs(X).max():.1e}. Scale X beforehand, or set dtype='float64'."
+        ) from None
+
+
 def _blocks(n, h):
     """Slices of n rows whose h activations have room in memory."""
     size = max(1024, _HIDDEN_NUMBERS // h)
@@ -55,7 +67,7 @@ class _Network:
         h, K = len(weights[1]), len(weights[3])
         self.n, self.row_work = data.n, 2 * h * (data.d + 2 * K)
         self.crew = Crew(data.n_threads)
-        self.passed = np.zeros(3)  # loss, correct and whole weight of the rows since the last evaluation
+        self.n_passed, self.passed = 0, np.zeros(3)  # rows of this epoch; their loss, correct, whole weight
 
     def steps(self, order, batch_size, rates):
         order, options = np.ascontiguousarray(order, dtype=np.intp), self.options
@@ -66,6 +78,9 @@ class _Network:
             self.scratch,
         )  # fmt: skip
         loss, correct = self.crew.run(lambda threads: mlp.mlp_steps(*arguments, threads), len(order))
+        if self.n_passed == self.n:  # an epoch begins
+            self.n_passed, self.passed = 0, np.zeros(3)
+        self.n_passed += len(order)
         self.passed += loss, correct, self.loss.s[order].sum()
 
     @property
@@ -76,11 +91,10 @@ class _Network:
 
     def evaluate(self, part):
         """Weighted mean log-loss and accuracy on (data, loss). For None, of the training rows as they passed
-        by since the last time, each under the weights of its minibatch: that costs nothing."""
+        by in this epoch, each under the weights of its minibatch: that costs nothing."""
         if part is None:
             loss, correct, mass = self.passed
-            self.passed = np.zeros(3)
-            return loss / mass, correct / mass
+            return (loss / mass, correct / mass) if mass > 0 else (np.inf, 0.0)  # no row yet that counts
         (data, loss), (W1, _, W2, b2) = part, self.weights
         total_loss = total_correct = 0.0
         for rows in _blocks(data.n, len(W1)):
@@ -259,9 +273,15 @@ class MLPClassifier(StochasticClassifier):
         validate.check_choice("activation", self.activation, ACTIVATIONS)
         validate.check_choice("solver", self.solver, ("sgd",))
         validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
-        if np.dtype(self.dtype) not in (np.float32, np.float64):
+        try:
+            known = self.dtype is not None and np.dtype(self.dtype) in (np.float32, np.float64)
+        except TypeError:  # no type at all
+            known = False
+        if not known:
             raise ValueError(f"dtype must be 'float32' or 'float64'; found {self.dtype!r}.")
-        if self.batch_size is not None and self.batch_size != "auto":
+        if self.batch_size is not None and not (
+            isinstance(self.batch_size, str) and self.batch_size == "auto"
+        ):
             what = "'auto', None or a whole number from 0"
             validate.check_number("batch_size", self.batch_size, numbers.Integral, 0, what=what)
 
@@ -278,7 +298,7 @@ class MLPClassifier(StochasticClassifier):
         h, K, dtype = self._n_hidden, loss.n_columns, np.dtype(self.dtype)
         if data.X.dtype == np.float64 and dtype == np.float32:
             # Half the bytes of X, and read twice in each of many epochs.
-            data = Data(_aligned(data.X, dtype), data.n_threads)
+            data = Data(_narrowed(data.X, dtype), data.n_threads)
         factor = 2 if self.activation == "logistic" else 6
         weights = []
         for fan_in, fan_out in ((data.d, h), (h, K)):
@@ -292,9 +312,11 @@ class MLPClassifier(StochasticClassifier):
 
     def _put(self, model):
         W1, b1, W2, b2 = model.weights
-        if self.coefs_[0].shape == W1.T.shape and self.coefs_[1].shape == W2.T.shape:
+        fits = self.coefs_[0].shape == W1.T.shape and self.coefs_[1].shape == W2.T.shape
+        if fits:
             W1[:], W2[:], b2[:] = self.coefs_[0].T, self.coefs_[1].T, self.intercepts_[1]
             b1[:] = self.intercepts_[0] + model.shift @ self.coefs_[0]
+        return fits
 
     def _attributes(self, model, training):
         stored = stored_dtype(training.X)

@@ -33,7 +33,8 @@ class StochasticClassifier(ProbabilityClassifier):
         _schedule(), _plan(n)                         minibatch.Schedule and Plan, for n rows
         _new_model(data, loss, units, shift, random)  what `minibatch.train` needs: arrays `weights`, and
                                                       `velocities` like them or none, for raw features
-        _put(model)                                   the weights of a fitted estimator into a new model
+        _put(model)                                   the weights of a fitted estimator into a new model;
+                                                      returns whether they fit
         _attributes(model, training)                  what predictions need of a model, in arrays of its own
     """
 
@@ -76,10 +77,22 @@ class StochasticClassifier(ProbabilityClassifier):
         plain = Softmax(training.y, training.weight, n_classes)
         units = feature_units(self.scaling, data, training.unit, plain)
         shift = data.moments(plain).mean if self.scaling == "standard" else np.zeros(data.d)
-        model = self._new_model(data, Softmax(training.y, weight, n_classes), units, shift, random)
+        with np.errstate(over="ignore"):  # the next line tells of units that are too small
+            model = self._new_model(data, Softmax(training.y, weight, n_classes), units, shift, random)
+        self._check_units(units, model.weights[0].dtype)
         if previous is not None and np.array_equal(previous.classes_, training.classes):
             previous._put(model)
         return model
+
+    def _check_units(self, units, dtype):
+        """Raises where the steps of a feature, by the inverse square of its unit, are none or infinite."""
+        lowest, highest = 1 / np.sqrt(np.finfo(dtype).max), 1 / np.sqrt(np.finfo(dtype).tiny)
+        wrong = units[(units < lowest) | (units > highest)]
+        if wrong.size:
+            raise ValueError(
+                f"scaling={self.scaling!r} in {dtype} needs features whose unit lies between {lowest:.0e} "
+                f"and {highest:.0e}; found {wrong[0]:.1e}. Bring X to another unit."
+            )
 
     def _split(self, training, rng):
         """Training and validation parts of the samples, by class."""
@@ -95,6 +108,12 @@ class StochasticClassifier(ProbabilityClassifier):
                 f"validation_fraction={self.validation_fraction} cannot be set aside by class: {error} "
                 f"Give X_val and y_val, or validation_fraction=0 to watch the training data."
             ) from None
+        for name, rows in (("train on", kept), ("validate with", held)):
+            if not training.weight[rows].any():
+                raise ValueError(
+                    f"validation_fraction={self.validation_fraction} leaves no sample that has a weight to "
+                    f"{name}. Give X_val and y_val, or validation_fraction=0 to watch the training data."
+                )
         return kept, held
 
     def _validation(self, training, X_val, y_val, rng):
@@ -205,7 +224,12 @@ class StochasticClassifier(ProbabilityClassifier):
             validate.features(self, X, reset=False)
         training = validate.training(self, X, y, sample_weight, self.classes_ if fitted else classes)
         random = check_random_state(self.random_state)
-        model = self._model(training, random, self if fitted else None)
+        model = self._model(training, random)
+        if fitted and not self._put(model):
+            raise ValueError(
+                "partial_fit goes on from the fitted weights, and the parameters now ask for weights of "
+                "another shape: use fit, or set the parameters back."
+            )
         for velocity, kept in zip(model.velocities, getattr(self, "velocities_", ()), strict=False):
             velocity[:] = kept
         plan = self._plan(model.n)

@@ -174,7 +174,8 @@ def balanced(class_weight, classes, y, weight):
     if not isinstance(class_weight, dict) and class_weight != "balanced":
         raise ValueError(f"class_weight must be a dict, 'balanced' or None; found {class_weight!r}.")
     if isinstance(class_weight, dict):
-        return weight * compute_class_weight(class_weight, classes=classes, y=classes[y])[y]
+        factors = compute_class_weight(class_weight, classes=classes, y=classes[y])
+        return weights(weight * factors[y], len(y), "class_weight, times sample_weight,")
     # As scikit-learn's, of the classes that are there: one without weight has no rows.
     mass = np.bincount(y, weights=weight, minlength=len(classes))
     present = mass > 0

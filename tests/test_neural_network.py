@@ -206,6 +206,39 @@ def test_a_failed_fit_leaves_the_model():
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
+def test_theanos_form_on_the_training_rows_themselves():
+    """Validations and history are of the rows of the epoch so far; the first minibatches have no weight."""
+    X, y = digits()
+    weight = (np.arange(len(y)) >= 200).astype(float)
+    options = {"batch_size": 50, "shuffle": False, "max_iter": 3, "dtype": "float64"}
+    every = EarlyStopping(patience=10**6, patience_increase=2, validation_frequency=1, monitor="loss")
+    plain = network(**options).fit(X, y, weight)
+    with pytest.warns(ConvergenceWarning):
+        model = network(**options, early_stopping=every, validation_fraction=0).fit(X, y, weight)
+    np.testing.assert_allclose(model.loss_curve_, plain.loss_curve_, rtol=1e-12)
+    np.testing.assert_allclose(model.history_["train_score"], plain.history_["train_score"], rtol=1e-12)
+
+
+def test_partial_fit_refuses_another_number_of_hidden_units():
+    X, y = digits()
+    for model in (network().fit(X, y), network().partial_fit(X, y, classes=range(10))):
+        before = model.predict_proba(X)
+        for size in (1, 20):
+            model.set_params(hidden_layer_sizes=size)
+            with pytest.raises(ValueError, match="partial_fit goes on from the fitted weights"):
+                model.partial_fit(X, y)
+        np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_numbers_beyond_float32():
+    X, y = digits()
+    with pytest.raises(
+        ValueError, match=r"X must hold numbers that float32 can hold, up to 3e\+38; found 1.0e"
+    ):
+        network().fit(X * 1e60, y)
+    assert np.isfinite(network(dtype="float64", scaling="standard").fit(X * 1e60, y).loss_)
+
+
 def test_labels_and_copies():
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
@@ -234,6 +267,9 @@ def test_labels_and_copies():
         ({"batch_size": -1}, "batch_size must be 'auto', None or a whole number from 0; found -1"),
         ({"momentum": 1.0}, "momentum must be"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'; found 'float16'"),
+        ({"dtype": "single-ish"}, "dtype must be 'float32' or 'float64'; found 'single-ish'"),
+        ({"dtype": None}, "dtype must be 'float32' or 'float64'; found None"),
+        ({"batch_size": np.arange(3)}, "batch_size must be 'auto', None or a whole number from 0"),
         ({"alpha": -1}, "alpha must be"),
     ],
 )

@@ -706,7 +706,8 @@ BAD_PARAMETERS = [
     {"eta0": np.nan}, {"learning_rate": "slow"}, {"power_t": "a"}, {"momentum": 1.0},
     {"batch_size": -1}, {"batch_size": 2.5}, {"max_iter": 0}, {"tol": "a"}, {"n_iter_no_change": 0},
     {"early_stopping": "yes"}, {"validation_fraction": 1.0}, {"validation_fraction": -0.1},
-    {"scaling": "minmax"}, {"n_threads": 0}, {"class_weight": "equal"},
+    {"scaling": "minmax"}, {"n_threads": 0}, {"class_weight": "equal"}, {"class_weight": {0: -1}},
+    {"class_weight": dict.fromkeys(range(10), 0)},
     {"early_stopping": EarlyStopping(patience=0)},
 ]  # fmt: skip
 
@@ -724,6 +725,25 @@ def test_refuses_a_split_that_cannot_be_made(digits):
     clf = SGDClassifier(early_stopping=True)
     some = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:1]]
     assert_refused(clf, lambda c: c.fit(X[some], y[some]), "validation_fraction")
+    # One row alone has a weight; it falls to one of the parts.
+    alone = np.eye(len(y))[0]
+    assert_refused(clf, lambda c: c.fit(X, y, alone), "no sample that has a weight")
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e25])
+def test_refuses_units_whose_squares_are_beyond_the_arithmetic(digits, unit):
+    X, y, _, _ = digits
+    clf = exact(scaling="standard", max_iter=1)
+    scores = [clf.fit(X * factor, y).score(X * factor, y) for factor in (1, unit)]
+    assert scores[0] == scores[1]  # float64 can
+    clf = SGDClassifier(scaling="standard", max_iter=1, tol=None)
+    assert_refused(clf, lambda c: c.fit((X * unit).astype(np.float32), y), "another unit")
+
+
+def test_more_threads_than_there_can_be(digits):
+    X, y, _, _ = digits
+    right = exact(max_iter=1).fit(X, y)
+    np.testing.assert_array_equal(exact(max_iter=1, n_threads=10**12).fit(X, y).coef_, right.coef_)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_matrix])

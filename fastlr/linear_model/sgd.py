@@ -240,9 +240,11 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         )
 
     def _put(self, model):
-        if self.coef_.shape == model.W.shape:
+        fits = self.coef_.shape == model.W.shape
+        if fits:
             model.W[:] = self.coef_
             model.b[:] = self.intercept_ + self.coef_ @ model.shift
+        return fits
 
     def _schedule(self):
         return minibatch.Schedule(

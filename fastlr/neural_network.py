@@ -341,6 +341,7 @@ class MLPClassifier(StochasticClassifier):
     def _scores(self, X):
         """Scores of shape (n, K), in float64, lest tiny probabilities differ from their logarithms."""
         check_is_fitted(self)
+        validate.check_choice("activation", self.activation, ACTIVATIONS)
         X, threads = validate.features(self, X, reset=False), thread_count(self.n_threads)
         W1, W2 = (np.ascontiguousarray(coef.T) for coef in self.coefs_)
         b1, b2 = self.intercepts_

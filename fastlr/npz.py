@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import shutil
 import tokenize
 import uuid
 import zipfile
@@ -99,17 +100,25 @@ def as_bytes(array):
 def write(members, path):
     """Writes an archive of members, bytes by name, uncompressed.
 
-    First beside `path`, then in its place: whatever fails leaves the file that was there.
+    First beside `path`, then in its place: whatever fails leaves the file that was there. Devices and pipes
+    are written to, not replaced.
     """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(zipfile.ZipInfo(name), member)  # of no date: same content, same file
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        Path(path).write_bytes(content.getbuffer())
+        return
     path = Path(os.path.realpath(path))  # a link goes on pointing to the file
     temporary = path.with_name(f".fastlr-{uuid.uuid4().hex}")
     try:
         with open(temporary, "xb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, content in members.items():
-                    archive.writestr(zipfile.ZipInfo(name), content)  # of no date: same content, same file
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)  # what was private stays so
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -279,6 +279,13 @@ def test_errors(options, message):
         MLPClassifier(**{"max_iter": 2, **options}).fit(X, y)
 
 
+def test_an_activation_that_is_none_does_not_predict():
+    X, y = digits(50)
+    model = network().fit(X, y).set_params(activation="identity")
+    with pytest.raises(ValueError, match="activation must be one of"):
+        model.predict(X)
+
+
 def test_sparse_is_refused_clearly():
     X, y = digits(50)
     with pytest.raises(

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import stat
+import threading
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -131,9 +133,11 @@ def test_a_loaded_model_trains_on(tmp_path):
 
 def test_a_network_whose_layers_do_not_fit(tmp_path):
     model = MODELS["network"]()
-    model.intercepts_[1] = np.zeros(4)
-    with pytest.raises(ValueError, match="the last layer must have 3 units"):
-        fastlr.save(model, tmp_path / "m")
+    for intercepts in ([np.zeros(4)], [np.zeros(3), np.zeros(3)]):
+        model.intercepts_[1:] = intercepts
+        model.coefs_[2:] = [np.eye(3)] * (len(intercepts) - 1)
+        with pytest.raises(ValueError, match="two layers, the last of 3 units"):
+            fastlr.save(model, tmp_path / "m")
 
 
 def test_the_file_is_an_npz_without_objects(saved):
@@ -218,6 +222,30 @@ def test_save_writes_through_a_link(saved):
     link.symlink_to(saved)
     fastlr.save(MODELS["sgd"](), link)
     assert link.is_symlink() and type(fastlr.load(saved)) is fastlr.SGDClassifier
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no such pipes and modes elsewhere")
+def test_save_writes_into_pipes_and_keeps_the_mode_of_files(saved):
+    model = fastlr.load(saved)
+    saved.chmod(0o600)
+    fastlr.save(model, saved)
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    pipe = saved.with_name("pipe")
+    os.mkfifo(pipe)
+    received = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    fastlr.save(model, pipe)
+    reader.join()
+    assert pipe.is_fifo() and received == [saved.read_bytes()]
+
+
+@pytest.mark.parametrize("kind", ["M8[D]", "m8[s]"])
+def test_classes_that_are_times(tmp_path, kind):
+    X, y = data()
+    model = fastlr.SGDClassifier(max_iter=2, tol=None).fit(X, y.astype(kind))
+    fastlr.save(model, tmp_path / "m")
+    np.testing.assert_array_equal(fastlr.load(tmp_path / "m").predict(X), model.predict(X))
 
 
 def load_or_refuse(path, content, expected):
@@ -334,7 +362,7 @@ class Bomb:
         ({"coef_.npy": b"\x80\x04N."}, "magic string"),
         ({"coef_.npy": npy(np.zeros((3, 4)))[:-8]}, "truncated: 88 bytes"),
         ({"coef_.npy": npy(np.zeros((3, 4))) + b"x"}, "trailing bytes"),
-        ({"coef_.npy": npy(np.zeros((3, 4), dtype="M8[s]"))}, "coef_ is of datetime64"),
+        ({"coef_.npy": npy(np.zeros((3, 4), dtype="M8[s]"))}, "coef_ must be an array of float32"),
         ({"coef_.npy": npy(np.zeros((3, 4), dtype=int))}, "array of float32 or float64"),
         ({"coef_.npy": npy(np.zeros((1, 1))).replace(b"(1, 1)", b"(9**9)")}, "malformed"),
         ({"coef_.npy": npy(np.zeros((10, 10))).replace(b"(10, 10), }   ", b"(9999999, 99)}")}, "truncated"),

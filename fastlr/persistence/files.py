@@ -69,7 +69,7 @@ def save(model, path):
         NumPy's scalars become Python's.
     path : str or path-like
         Written exactly there; no suffix is added. An older file is replaced at once when the new one is
-        complete, and stays as it is if anything fails before.
+        complete, which takes over its permissions, and stays as it is if anything fails before.
 
     Raises
     ------
@@ -277,8 +277,11 @@ def _check_layers(model, d, columns):
     if not isinstance(coefs, list) or not isinstance(intercepts, list) or len(coefs) != len(intercepts):
         raise ValueError("model: coefs_ and intercepts_ must be lists of one array for each layer.")
     widths = [d, *(len(b) for b in intercepts)]
-    if len(widths) < 2 or widths[-1] != columns:
-        raise ValueError(f"model: the last layer must have {columns} units for these classes_.")
+    if len(widths) != 3 or widths[-1] != columns:
+        raise ValueError(
+            f"model: there must be two layers, the last of {columns} units for these classes_; found widths "
+            f"{widths[1:]}."
+        )
     for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
         _check_weights(f"coefs_[{layer}]", W, tuple(widths[layer : layer + 2]))
         _check_weights(f"intercepts_[{layer}]", b, (widths[layer + 1],))

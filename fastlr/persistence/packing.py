@@ -10,7 +10,7 @@ import numpy as np
 
 from fastlr.stopping import EarlyStopping
 
-ARRAY_KINDS = "?biufSU"  # truth, numbers and strings
+ARRAY_KINDS = "?biufSUmM"  # truth, numbers, strings and times
 _PLAIN = (bool, int, float, str, type(None))
 
 

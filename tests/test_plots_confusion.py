@@ -70,3 +70,5 @@ def test_confusion_refuses():
             plots.plot_confusion([[1, value], [0, 1]])
     with pytest.raises(ValueError, match="labels: found 1; needed: 2"):
         plots.plot_confusion(np.ones((2, 2)), labels=["a"])
+    with pytest.raises(ValueError, match=r"matrix: found values of type .*; needed: numbers"):
+        plots.plot_confusion([["a", "b"], ["c", "d"]])

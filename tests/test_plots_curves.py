@@ -171,3 +171,22 @@ def test_kfold_refuses():
         plots.plot_kfold({})
     with pytest.raises(ValueError, match="needed: any of"):
         plots.plot_kfold(Bunch(history={"time": np.ones((2, 2))}))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {"loss": [1, 2], "epoch": [1]}, {"loss": [[1, 2], [3, 4]]}, {"loss": 3.0}, {"loss": None},
+        {"objective": [1, 1], "dual_gap": [1], "time": [0, 1]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_series_that_do_not_fit_are_refused(history):
+    with pytest.raises(ValueError, match="history: found a series of shape"):
+        plots.plot_history(history)
+
+
+def test_times_that_are_not_finite_are_left_out():
+    figure = plots.plot_history({"objective": [3, 2, 1], "dual_gap": [3, 2, 1], "time": [0, 1, np.inf]})
+    assert [len(ax.lines[0].get_xdata()) for ax in figure.axes] == [2, 2]
+    assert figure.axes[1].get_xlim() == (0, 1.05)

@@ -121,7 +121,44 @@ def test_mistakes_refuses(images):
     y = np.zeros(12)
     with pytest.raises(ValueError, match="indices: nothing to draw"):
         plots.plot_mistakes(images, y, y)
-    with pytest.raises(ValueError, match="y_pred: found length 11; needed: 12"):
+    with pytest.raises(ValueError, match=r"y_pred: found shape \(11,\); needed: \(12,\)"):
         plots.plot_mistakes(images, y, y[1:])
-    with pytest.raises(ValueError, match="proba: found length 5"):
+    with pytest.raises(ValueError, match=r"proba: found shape \(5, 2\); needed: \(12, classes\)"):
         plots.plot_mistakes(images, y, y + 1, proba=np.ones((5, 2)))
+    for indices in ([12], [-13], [0.5], ["a"], 3, [[0, 1]], [True, False]):
+        with pytest.raises(ValueError, match=r"indices: found .* numbers of rows below 12, or a mask of 12"):
+            plots.plot_mistakes(images, y, y + 1, indices=indices)
+    for n in (0, -1, 2.5, None):
+        with pytest.raises(ValueError, match=r"n: found .*; needed: 1 or more"):
+            plots.plot_mistakes(images, y, y + 1, n=n)
+    with pytest.raises(ValueError, match=r"proba: found shape \(12,\)"):
+        plots.plot_mistakes(images, y, y + 1, proba=np.ones(12))
+
+
+def test_a_mask_of_mistakes(images):
+    y = np.arange(12)
+    figure = plots.plot_mistakes(images, y, y + 1, indices=y > 9)
+    assert titles(figure) == ["10 → 11", "11 → 12"]
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_blank(images, hole):
+    images = images.astype(float)
+    low, high = images.min(), images.max()
+    images[1, 3] = hole
+    figure = plots.plot_images(images)
+    figure.draw_without_rendering()
+    assert figure.axes[0].images[0].get_clim() == figure.axes[1].images[0].get_clim() == (low, high)
+    np.testing.assert_array_equal(np.flatnonzero(figure.axes[1].images[0].get_array().mask), [3])
+    plots.plot_images(np.full((2, 4), hole)).draw_without_rendering()
+
+
+def test_shapes_and_types_that_are_none():
+    for shape in [5, (4,), (2, 2, 1), (-2, -2), (2.0, 2.0), (1, 3), "ab"]:
+        with pytest.raises(ValueError, match=r"image_shape: found .*; needed: \(height, width\) of 4 pixels"):
+            plots.plot_images(np.ones((2, 4)), image_shape=shape)
+    for values in [np.full((2, 4), "a"), np.ones((2, 4), complex), np.full((2, 4), object())]:
+        with pytest.raises(ValueError, match=r"images: found values of type .*; needed: numbers"):
+            plots.plot_images(values)
+    with pytest.raises(ValueError, match=r"n_columns: found 1\.5"):
+        plots.plot_images(np.ones((2, 4)), n_columns=1.5)

@@ -127,6 +127,9 @@ def test_path_refuses():
     for name in ("names", "units"):
         with pytest.raises(ValueError, match=f"{name}: found 1; needed: 4"):
             plots.plot_path(a_path(), **{name: [1]})
+    for units in ([1, 1, 1, np.inf], list("abcd")):
+        with pytest.raises(ValueError, match=r"units: found .*; needed: "):
+            plots.plot_path(a_path(), units=units)
 
 
 # --- plot_sparsity -------------------------------------------------------------------------------

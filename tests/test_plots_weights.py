@@ -1,5 +1,7 @@
 """Weights as images share one scale."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,17 @@ def test_weights_refuses():
         plots.plot_weights(np.ones((2, 8)))
     with pytest.raises(ValueError, match=r"intercept: found shape \(3,\); needed: \(2,\)"):
         plots.plot_weights(np.ones((2, 9)), intercept=[1, 2, 3])
+
+
+def test_weights_in_bytes_have_a_scale_of_both_signs():
+    figure = plots.plot_weights(np.full((2, 4), -128, np.int8))
+    assert figure.axes[0].images[0].get_clim() == (-128, 128)
+
+
+def test_long_names_neither_overlap_nor_crush_the_images():
+    names = ["comp.os.ms-windows.misc", "comp.sys.ibm.pc.hardware", "rec.sport.hockey", "x" * 60]
+    figure = plots.plot_weights(np.eye(4, 64), intercept=[1, 2, 3, -4], classes=names)
+    figure.draw_without_rendering()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes[:4]]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert_nothing_clipped(figure)

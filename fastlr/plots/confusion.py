@@ -5,7 +5,7 @@ Shapes: K classes.
 
 import numpy as np
 
-from fastlr.plots.shared import name_ticks, new_figure
+from fastlr.plots.shared import name_ticks, new_figure, numbers_of
 
 
 def plot_confusion(matrix, *, labels=None, log=False, ax=None):
@@ -41,7 +41,7 @@ def plot_confusion(matrix, *, labels=None, log=False, ax=None):
     """
     from matplotlib.colors import LogNorm, Normalize
 
-    matrix = np.asarray(matrix)
+    matrix = numbers_of(matrix, "matrix")
     if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not matrix.size:
         raise ValueError(f"matrix: found shape {matrix.shape}; needed: (classes, classes)")
     if not np.isfinite(matrix).all() or (matrix < 0).any():

@@ -60,7 +60,7 @@ def plot_history(history, *, best_epoch=None, log=False, figure=None):
     for ax, (label, series) in zip(axes, panels, strict=True):
         for key, name, colour in series:
             values = np.asarray(history[key], dtype=float)
-            epochs = history.get("epoch", np.arange(1, len(values) + 1))
+            epochs = history.get("epoch", np.arange(1, values.size + 1))
             draw_line(ax, epochs, values, color=colour, label=name)
         if best_epoch is not None:
             label_best = f"best epoch: {best_epoch}"
@@ -202,7 +202,7 @@ def _plot_solver_history(history, figure):
     """Objective and duality gap against time."""
     time = np.asarray(history["time"], dtype=float)
     gap = np.asarray(history["dual_gap"], dtype=float)
-    end, unit = np.nanmax(time, initial=0), "s"
+    end, unit = np.max(time[np.isfinite(time)], initial=0), "s"
     if end < 0.1:  # seconds would need numbers that do not fit along the axis
         time, end, unit = 1000 * time, 1000 * end, "ms"
     figure, (left, right) = panel_row(2, figure)

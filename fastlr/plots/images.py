@@ -4,10 +4,11 @@ Shapes: n images or samples, d = h * w pixels, K classes.
 """
 
 import math
+import numbers
 
 import numpy as np
 
-from fastlr.plots.shared import SMALL, new_figure
+from fastlr.plots.shared import SMALL, new_figure, numbers_of
 
 _GAP = 0.04  # inches around each image
 
@@ -18,7 +19,7 @@ def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=N
     Parameters
     ----------
     images : array-like of shape (n, d) or (n, h, w)
-        Grey values, in any unit.
+        Grey values, in any unit. Those that are not finite stay blank.
     titles : sequence of n str, optional
         Text above each image.
     image_shape : (h, w), optional
@@ -56,7 +57,8 @@ def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=N
         lines = [line for title in titles for line in title.split("\n")]
         title_size = max(map(len, lines)), 0.05 + 0.15 * max(title.count("\n") + 1 for title in titles)
     figure, axes, _ = image_grid(images, n_columns, 0.72, figure, title_size=title_size)
-    low, high = images.min(), images.max()
+    images = np.ma.masked_invalid(images)
+    low, high = (images.min(), images.max()) if images.count() else (0, 1)
     for i, ax in enumerate(axes):
         ax.imshow(images[i], cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
         if titles is not None:
@@ -87,7 +89,7 @@ def plot_mistakes(
         True and predicted classes.
     pair : (class, class), optional
         Draw only the errors between these two, both ways: ``pair=(4, 9)`` is 4 read as 9 and 9 as 4.
-    indices : array-like of int, optional
+    indices : array-like of int, or mask, optional
         Rows to draw, in this order, such as :func:`~fastlr.metrics.mistakes` returns. By default
         all rows with ``y_true != y_pred``: most confident first if `proba` is given, else in order.
     n : int, default=25
@@ -109,7 +111,8 @@ def plot_mistakes(
     Raises
     ------
     ValueError
-        If lengths differ, `pair` is not two of the classes, or there is no mistake to draw.
+        If lengths differ, `pair` is not two of the classes, `indices` are no rows, or there is no mistake
+        to draw.
 
     Examples
     --------
@@ -124,15 +127,24 @@ def plot_mistakes(
     ['4 → 9', '9 → 4']
     """
     X, y_true, y_pred = np.asarray(X), np.asarray(y_true), np.asarray(y_pred)
-    confidence = None if proba is None else np.max(proba, axis=1)
-    for name, rows in (("y_true", y_true), ("y_pred", y_pred), ("proba", confidence)):
-        if rows is not None and len(rows) != len(X):
-            raise ValueError(f"{name}: found length {len(rows)}; needed: {len(X)}, the rows of X")
+    if X.ndim not in (2, 3):
+        raise ValueError(f"X: found shape {X.shape}; needed: (n, d) or (n, h, w)")
+    for name, rows in (("y_true", y_true), ("y_pred", y_pred)):
+        if rows.shape != (len(X),):
+            raise ValueError(f"{name}: found shape {rows.shape}; needed: ({len(X)},), the rows of X")
+    confidence = None
+    if proba is not None:
+        proba = numbers_of(proba, "proba")
+        if proba.ndim != 2 or len(proba) != len(X) or not proba.size:
+            raise ValueError(f"proba: found shape {proba.shape}; needed: ({len(X)}, classes)")
+        confidence = proba.max(axis=1)
+    if not isinstance(n, numbers.Integral) or n < 1:
+        raise ValueError(f"n: found {n!r}; needed: 1 or more")
     if indices is None:
         indices = np.flatnonzero(y_true != y_pred)
         if confidence is not None:
             indices = indices[np.argsort(-confidence[indices], kind="stable")]
-    indices = np.asarray(indices, dtype=np.intp)
+    indices = _rows(indices, len(X))
     if pair is not None:
         indices = indices[_between(pair, y_true, y_pred)[indices]]
     indices = indices[:n]
@@ -143,6 +155,18 @@ def plot_mistakes(
     if confidence is not None:
         titles = [f"{title}\n{confidence[i]:.1%}" for title, i in zip(titles, indices, strict=True)]
     return plot_images(X[indices], titles=titles, image_shape=image_shape, n_columns=n_columns, figure=figure)
+
+
+def _rows(indices, n):
+    """Numbers of rows of n, from numbers or a mask."""
+    indices = np.asarray(indices)
+    if not indices.size:
+        return np.empty(0, dtype=np.intp)
+    if indices.shape == (n,) and indices.dtype == bool:
+        return np.flatnonzero(indices)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu" or indices.min() < -n or indices.max() >= n:
+        raise ValueError(f"indices: found {indices}; needed: numbers of rows below {n}, or a mask of {n}")
+    return indices
 
 
 def _between(pair, y_true, y_pred):
@@ -156,9 +180,10 @@ def _between(pair, y_true, y_pred):
 
 def as_images(array, image_shape, name):
     """`array` as (n, h, w); a square is guessed for flat rows without `image_shape`."""
-    array = np.asarray(array)
-    if array.ndim not in (2, 3) or not array.size:
-        raise ValueError(f"{name}: found shape {array.shape}; needed: (n, d) or (n, h, w), n > 0")
+    shape = np.shape(array)
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise ValueError(f"{name}: found shape {shape}; needed: (n, d) or (n, h, w), n > 0")
+    array = numbers_of(array, name)
     if array.ndim == 3 and image_shape is None:
         return array
     n_pixels = math.prod(array.shape[1:])
@@ -167,8 +192,10 @@ def as_images(array, image_shape, name):
         image_shape = (side, side)
         if side * side != n_pixels:
             raise ValueError(f"image_shape: needed, since {n_pixels} pixels make no square")
-    if math.prod(image_shape) != n_pixels:
-        raise ValueError(f"image_shape: found {tuple(image_shape)}; needed: {n_pixels} pixels")
+    sides = np.atleast_1d(image_shape).tolist()
+    whole = all(isinstance(side, int) and side > 0 for side in sides)
+    if len(sides) != 2 or not whole or math.prod(sides) != n_pixels:
+        raise ValueError(f"image_shape: found {image_shape!r}; needed: (height, width) of {n_pixels} pixels")
     return array.reshape(len(array), *image_shape)
 
 
@@ -178,8 +205,8 @@ def image_grid(images, n_columns, size, figure, *, title_size=(0, 0.0), below=0.
     A title takes as many letters as title_size[0] in one line, and title_size[1] inches. `below` and `side`
     add a row of that height and a column of that width to the grid.
     """
-    if n_columns < 1:
-        raise ValueError(f"n_columns: found {n_columns}; needed: 1 or more")
+    if not isinstance(n_columns, numbers.Integral) or n_columns < 1:
+        raise ValueError(f"n_columns: found {n_columns!r}; needed: 1 or more")
     n, h, w = images.shape
     n_columns = min(n_columns, n)
     n_rows = math.ceil(n / n_columns)

@@ -14,6 +14,7 @@ from fastlr.plots.shared import (
     label_values,
     legend_beside,
     new_figure,
+    numbers_of,
     plain_frame,
 )
 
@@ -76,10 +77,14 @@ def plot_path(path, *, count=False, units=None, names=None, figure=None):
         Cs, classes, coefs = path.Cs_, path.classes_, path.coefs_paths_[:, l, ..., :d]
     else:
         Cs, classes, coefs = path.Cs, path.classes, path.coefs[None]
+    if units is not None:
+        units = np.atleast_1d(numbers_of(units, "units"))
+        if not np.isfinite(units).all():
+            raise ValueError("units: found NaN or infinity; needed: finite numbers")
     for name, values in (("units", units), ("names", names)):
         if values is not None and len(values) != coefs.shape[-1]:
             raise ValueError(f"{name}: found {len(values)}; needed: {coefs.shape[-1]}, one per feature")
-    lines = coefs if units is None else coefs * np.asarray(units)
+    lines = coefs if units is None else coefs * units
     lines = np.count_nonzero(coefs, axis=-1)[..., None] if count else lines
     order = finite_order(Cs)
     if figure is None:

@@ -40,6 +40,19 @@ def legend_beside(ax, title=None):
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), **style)
 
 
+def numbers_of(array, name):
+    """`array` as numbers, of its own type where it has one."""
+    array = np.asarray(array)
+    if array.dtype.kind == "O":
+        try:
+            return array.astype(float)
+        except (TypeError, ValueError):
+            pass
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: found values of type {array.dtype}; needed: numbers")
+    return array
+
+
 def finite_order(values):
     """Places of the finite values, ascending."""
     return np.argsort(values)[: np.count_nonzero(np.isfinite(values))]
@@ -58,7 +71,9 @@ def label_values(ax, parameter, values):
 def draw_line(ax, x, values, **style):
     """Join the finite values; a dot alone would not show as a line, so short series get markers."""
     x, values = np.asarray(x, dtype=float), np.asarray(values, dtype=float)
-    finite = np.isfinite(values)
+    if x.ndim != 1 or x.shape != values.shape:
+        raise ValueError(f"history: found a series of shape {values.shape}; needed: {x.shape}, one by one")
+    finite = np.isfinite(values) & np.isfinite(x)
     count = np.count_nonzero(finite)
     marker, width = "o" if count < 10 else None, 1.5 if count < 200 else 0.9  # thin, where it is rough
     ax.plot(x[finite], values[finite], marker=marker, markersize=4, linewidth=width, **style)

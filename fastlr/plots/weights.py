@@ -6,7 +6,7 @@ Shapes: d = h * w pixels, K classes.
 import numpy as np
 
 from fastlr.plots.images import as_images, image_grid
-from fastlr.plots.shared import name_ticks
+from fastlr.plots.shared import name_ticks, numbers_of
 
 _COLOURS = "RdBu"  # of weights below and above zero; no common colour blindness confuses the two
 
@@ -56,11 +56,11 @@ def plot_weights(coef, *, intercept=None, image_shape=None, classes=None, n_colu
     >>> [ax.get_ylabel() for ax in figure.axes[3:]]
     ['intercept', 'weight']
     """
-    coef = np.atleast_2d(np.asarray(coef))
+    coef = np.atleast_2d(numbers_of(coef, "coef")).astype(float)  # bytes have no -(-128)
     if coef.ndim != 2 or not np.isfinite(coef).all():
         raise ValueError(f"coef: found shape {coef.shape}; needed: (classes, pixels), all finite")
     if intercept is not None:
-        intercept = np.atleast_1d(np.asarray(intercept, dtype=float))
+        intercept = np.atleast_1d(numbers_of(intercept, "intercept"))
         if intercept.shape != (len(coef),) or not np.isfinite(intercept).all():
             raise ValueError(f"intercept: found shape {intercept.shape}; needed: ({len(coef)},), all finite")
     names = _names(classes, len(coef))
@@ -69,9 +69,11 @@ def plot_weights(coef, *, intercept=None, image_shape=None, classes=None, n_colu
     if single and intercept is not None:
         names = [f"{names[0]}\nintercept {intercept[0]:.3g}".replace(" -", " −")]
     bars = intercept is not None and not single
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    below = 0.8 + 0.05 * max(longest - 4, 0) if bars else 0.0
     figure, axes, grid = image_grid(
         images, n_columns, 3.2 if single else 1.15, figure,
-        title_size=(0, 0.23 * (1 + names[0].count("\n"))), below=0.8 * bars, side=0.13,
+        title_size=(1.3 * longest, 0.23 * (1 + names[0].count("\n"))), below=below, side=0.13,
     )  # fmt: skip
     scale = float(np.abs(images).max()) or 1.0
     for name, image, ax in zip(names, images, axes, strict=True):

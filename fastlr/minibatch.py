@@ -129,10 +129,14 @@ class Training:
     n_steps: int
     best_epoch: int
     converged: bool
+    is_interrupted: bool
 
 
 def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, report=None):
     """Trains a model by minibatches.
+
+    A KeyboardInterrupt after the first epoch ends it, too, and leaves the best weights where there is a
+    watcher, else the latest ones; an earlier one is raised.
 
     Parameters
     ----------
@@ -158,7 +162,7 @@ def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, r
     history = {name: [] for name in names}
     watcher = rules.watcher
     rule = _LossRule(None if watcher else rules.tol, rules.patience, schedule.kind == "adaptive")
-    t, best, best_epoch, converged, epoch = first_step, None, 0, False, 0
+    t, best, best_epoch, converged, is_interrupted = first_step, None, 0, False, False
     batches = plan.batches(model.n)
     frequency = watcher.frequency if watcher else batches
     call = max(1, int(CALL_WORK / (model.row_work * plan.batch_size)))
@@ -166,36 +170,49 @@ def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, r
     def tell(**what):
         return report is not None and report(Event(epoch, done, batches, history, **what))
 
-    for epoch in range(1, rules.max_iter + 1):
-        order, done = plan.order(model.n, rng), 0
-        results = None
-        while done < batches and not converged:
-            tell()
-            # Up to the end of the epoch, the next validation, the end of patience or of the call.
-            iteration = t - first_step
-            n = min(batches - done, frequency - iteration % frequency, call)
-            if watcher:
-                n = min(n, watcher.left(iteration))
-            rows = order[done * plan.batch_size : (done + n) * plan.batch_size]
-            model.steps(rows, plan.batch_size, schedule.rates(t, n, rule.factor))
-            t, done, results = t + n, done + n, None
-            iteration += n - 1
-            if watcher and (iteration + 1) % frequency == 0:
-                results = model.evaluate(validation)
-                if watcher.update(iteration, results[1], results[0]):
-                    best, best_epoch = [array.copy() for array in model.weights], epoch
-                tell(results=results)
-            converged = watcher is not None and watcher.ends(iteration)
-        _record(history, model, validation, results, began)
-        converged = converged or rule.ends(history["loss"][-1])
-        is_last = converged or epoch == rules.max_iter or not np.isfinite(history["loss"][-1])
-        converged = tell(has_ended=True, is_last=is_last) or converged
-        if converged or is_last:
-            break
+    try:
+        for epoch in range(1, rules.max_iter + 1):
+            order, done = plan.order(model.n, rng), 0
+            results = None
+            while done < batches and not converged:
+                tell()
+                # Up to the end of the epoch, the next validation, the end of patience or of the call.
+                iteration = t - first_step
+                n = min(batches - done, frequency - iteration % frequency, call)
+                if watcher:
+                    n = min(n, watcher.left(iteration))
+                rows = order[done * plan.batch_size : (done + n) * plan.batch_size]
+                model.steps(rows, plan.batch_size, schedule.rates(t, n, rule.factor))
+                t, done, results = t + n, done + n, None
+                iteration += n - 1
+                if watcher and (iteration + 1) % frequency == 0:
+                    results = model.evaluate(validation)
+                    if watcher.update(iteration, results[1], results[0]):
+                        best, best_epoch = [array.copy() for array in model.weights], epoch
+                    tell(results=results)
+                converged = watcher is not None and watcher.ends(iteration)
+            _record(history, model, validation, results, began)
+            converged = converged or rule.ends(history["loss"][-1])
+            is_last = converged or epoch == rules.max_iter or not np.isfinite(history["loss"][-1])
+            converged = tell(has_ended=True, is_last=is_last) or converged
+            if converged or is_last:
+                break
+    except KeyboardInterrupt:
+        epoch, is_interrupted = _cut(history), True
+        if epoch == 0:
+            raise
     if best is not None:
         for array, kept in zip(model.weights, best, strict=True):
             array[...] = kept
-    return Training(history, epoch, t, best_epoch or epoch, converged)
+    return Training(history, epoch, t, min(best_epoch or epoch, epoch), converged, is_interrupted)
+
+
+def _cut(history):
+    """Cuts what an interrupt has left of an epoch; returns the number of whole ones."""
+    n = min(len(values) for values in history.values())
+    for values in history.values():
+        del values[n:]
+    return n
 
 
 def _record(history, model, validation, results, began):

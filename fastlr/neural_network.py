@@ -183,6 +183,8 @@ class MLPClassifier(StochasticClassifier):
         Epoch whose weights are kept, counted from 1.
     n_iter_ : int
         Epochs run.
+    status_ : {"converged", "max_iter", "interrupted"}
+        What ended the last `fit`: a stopping rule or a callback, `max_iter`, or the user.
     t_ : int
         Minibatches seen.
     velocities_ : list of arrays

@@ -155,6 +155,8 @@ class StochasticClassifier(ProbabilityClassifier):
         Returns
         -------
         self
+            After a KeyboardInterrupt, too, once an epoch has ended: with the best weights where there is
+            early stopping, else the latest ones, and a warning. An earlier one is raised.
 
         Raises
         ------
@@ -180,10 +182,26 @@ class StochasticClassifier(ProbabilityClassifier):
                 report=report,
             )  # fmt: skip
             self._check_finite(model)
-            vars(self).update(self._attributes(model, training), t_=outcome.n_steps, history_=outcome.history)
-            self.best_epoch_, self.n_iter_ = outcome.best_epoch, outcome.n_epochs
-            self.velocities_ = []
-        if not outcome.converged and (stopping is not None or self.tol is not None):
+            status = "converged" if outcome.converged else "max_iter"
+            # At once, lest an interrupt leave half of a fit.
+            vars(self).update(
+                self._attributes(model, training),
+                status_="interrupted" if outcome.is_interrupted else status,
+                best_epoch_=outcome.best_epoch,
+                n_iter_=outcome.n_epochs,
+                t_=outcome.n_steps,
+                history_=outcome.history,
+                velocities_=[],
+            )
+        if self.status_ == "interrupted":
+            kept = "latest" if stopping is None else "best"
+            warnings.warn(
+                f"Training was interrupted by the user after {outcome.n_epochs} epochs; the {kept} weights "
+                f"are kept. Fit again with warm_start=True to go on from here.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        elif self.status_ == "max_iter" and (stopping is not None or self.tol is not None):
             warnings.warn(
                 f"Training ended after {outcome.n_epochs} epochs (max_iter={self.max_iter}) before its "
                 f"stopping rule was satisfied. Raise max_iter, or set tol=None to run all epochs without "

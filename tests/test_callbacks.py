@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
 import fastlr.callbacks
 from fastlr import LinearSVC, LinearSVCCV, LogisticRegression, LogisticRegressionCV, SGDClassifier
@@ -255,6 +256,23 @@ def test_a_callback_ends_an_sgd():
 def test_a_callback_that_ends_an_sgd_is_no_reason_to_warn():
     clf, _ = fit(SGDClassifier(max_iter=50), stops=lambda context: context.task_name == "epoch")
     assert clf.n_iter_ == 1
+
+
+def test_callbacks_hear_of_the_end_of_an_interrupted_sgd(monkeypatch):
+    evaluate, calls = fastlr.linear_model.sgd._SoftmaxModel.evaluate, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(fastlr.linear_model.sgd._SoftmaxModel, "evaluate", interrupted)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        clf, listener = fit(ESTIMATORS[2])
+    assert (clf.status_, clf.n_iter_) == ("interrupted", 2)
+    assert listener.count("end", "epoch") == 2
+    assert (listener.count("end", "fit"), listener.count("teardown", "fit")) == (1, 1)
 
 
 def test_a_callback_ends_a_cross_validation():

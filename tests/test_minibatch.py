@@ -52,6 +52,26 @@ def watch(rule, model, batch_size=10):
     return rule.watch(Plan(batch_size).batches(model.n))
 
 
+class Interrupted(Counter):
+    """The user interrupts a call, by its name, for a number of steps taken."""
+
+    def __init__(self, n, where, at, **results):
+        super().__init__(n, **results)
+        self.where, self.at = where, at
+
+    def _interrupt(self, where):
+        if where == self.where and self.weights >= self.at:
+            raise KeyboardInterrupt
+
+    def steps(self, order, batch_size, rates):
+        super().steps(order, batch_size, rates)
+        self._interrupt("steps")
+
+    def evaluate(self, part):
+        self._interrupt(part)
+        return super().evaluate(part)
+
+
 @pytest.mark.parametrize(
     "kind, formula",
     [
@@ -301,3 +321,31 @@ def test_theanos_rule_validates_across_epochs():
         30,
         35,
     }  # every 7 steps, and epochs' ends
+
+
+@pytest.mark.parametrize("where", ["steps", None, "validation"])
+def test_an_interrupt_leaves_the_latest_weights_and_whole_epochs(where):
+    model = Interrupted(100, where, 25, val_results=lambda steps: (2.0, 0.1))
+    training = run(model, validation="validation")
+    assert model.weights == 30  # of three epochs, one of which has no results
+    assert {name: len(values) for name, values in training.history.items()} == {
+        "loss": 2, "train_score": 2, "val_loss": 2, "val_score": 2, "time": 2,
+    }  # fmt: skip
+    assert (training.is_interrupted, training.converged, training.n_epochs) == (True, False, 2)
+    assert training.best_epoch == 2
+
+
+def test_an_interrupt_leaves_the_best_weights_of_a_watcher():
+    model = Interrupted(100, "steps", 45, results=lambda steps: (abs(steps - 20), 0.5))
+    training = run(model, watcher=watch(EarlyStopping(patience=5, monitor="loss"), model), max_iter=9)
+    assert (model.weights, training.best_epoch, training.n_epochs) == (20, 2, 4)
+
+
+@pytest.mark.parametrize("where", ["steps", None])
+def test_an_interrupt_within_the_first_epoch_is_raised(where):
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupted(100, where, 10))
+
+
+def test_a_training_that_ends_is_not_interrupted():
+    assert not run(Counter(100)).is_interrupted

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from fastlr import EarlyStopping, SGDClassifier, minibatch
+from fastlr import EarlyStopping, MLPClassifier, SGDClassifier, minibatch
 
 PENALTIES = {
     "none": {"penalty": None, "alpha": 0.5},
@@ -554,6 +554,59 @@ def test_tol_and_convergence_warning(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SGDClassifier(tol=None, max_iter=3).fit(X, y)
+
+
+def interrupt(monkeypatch, call):
+    """Raises a KeyboardInterrupt before that call of the kernel."""
+    rates, calls = minibatch.Schedule.rates, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return rates(*arguments)
+
+    monkeypatch.setattr(minibatch.Schedule, "rates", interrupted)
+
+
+@pytest.mark.parametrize("classifier", [SGDClassifier, MLPClassifier])
+def test_an_interrupted_fit_keeps_what_it_has(digits, monkeypatch, classifier):
+    X, y = digits[:2]
+    options = {"random_state": 0, "batch_size": 100, "tol": None}
+    expected = classifier(max_iter=3, **options).fit(X, y)
+    interrupt(monkeypatch, call=4)  # a call an epoch
+    with pytest.warns(ConvergenceWarning, match="interrupted by the user after 3 epochs; the latest weights"):
+        clf = classifier(max_iter=9, **options).fit(X, y)
+    assert (clf.status_, expected.status_) == ("interrupted", "max_iter")
+    assert (clf.n_iter_, clf.best_epoch_, clf.t_) == (3, 3, expected.t_)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
+    assert clf.history_["loss"] == expected.history_["loss"]
+
+
+def test_an_interrupted_fit_keeps_its_best_weights(digits, monkeypatch):
+    X, y = digits[:2]
+    options = {"eta0": 0.05, "random_state": 0, "validation_fraction": 0.2}
+    rule = EarlyStopping(patience=50)
+    interrupt(monkeypatch, call=16)
+    with pytest.warns(ConvergenceWarning, match="the best weights"):
+        clf = SGDClassifier(early_stopping=rule, max_iter=100, **options).fit(X, y)
+    best = clf.best_epoch_
+    assert clf.n_iter_ == 15 and clf.history_["val_score"][best - 1] == max(clf.history_["val_score"])
+    monkeypatch.undo()
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        again = SGDClassifier(early_stopping=rule, max_iter=best, **options).fit(X, y)
+    np.testing.assert_array_equal(clf.coef_, again.coef_)
+
+
+def test_an_interrupt_within_the_first_epoch_leaves_the_last_fit(digits, monkeypatch):
+    X, y = digits[:2]
+    clf = SGDClassifier(max_iter=2, tol=None, random_state=0).fit(X, y)
+    before = copy.deepcopy(vars(clf))
+    interrupt(monkeypatch, call=1)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert vars(clf).keys() == before.keys() and clf.n_iter_ == 2
+    np.testing.assert_array_equal(clf.coef_, before["coef_"])
 
 
 def test_adaptive(digits):

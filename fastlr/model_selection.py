@@ -76,6 +76,8 @@ def kfold_history(estimator, X, y, *, cv=5, sample_weight=None):
             y_val=_safe_indexing(y, test),
             **weights,
         )
+        if getattr(fold_estimator, "status_", None) == "interrupted":
+            raise KeyboardInterrupt  # a fold that is cut short has no place in a mean
         _check_history(fold_estimator)
         estimators.append(fold_estimator)
 

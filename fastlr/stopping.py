@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from fastlr import validate
 MONITORS = ("accuracy", "loss")
 
 
-@dataclass
+@dataclass(repr=False)
 class EarlyStopping:
     """Ends training when the validation result no longer improves; the best weights are restored.
 
@@ -41,8 +41,8 @@ class EarlyStopping:
     Examples
     --------
     >>> from fastlr import EarlyStopping
-    >>> EarlyStopping(patience=5, monitor="loss").patience
-    5
+    >>> EarlyStopping(patience=5, monitor="loss")
+    EarlyStopping(patience=5, monitor='loss')
     """
 
     patience: int = 10
@@ -51,6 +51,12 @@ class EarlyStopping:
     patience_increase: float | None = None
     improvement_threshold: float = 0.995
     validation_frequency: int | None = None
+
+    def __repr__(self):
+        """What differs from the default, as of scikit-learn's estimators."""
+        values = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        changed = ", ".join(f"{name}={value!r}" for name, value, default in values if value != default)
+        return f"EarlyStopping({changed})"
 
     def check(self):
         """Raises ValueError for a parameter that makes no sense."""

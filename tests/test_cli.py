@@ -16,6 +16,7 @@ from sklearn.datasets import dump_svmlight_file, load_digits, load_iris
 import fastlr
 from fastlr import cli
 from fastlr.cli import commands, parser, report
+from fastlr.minibatch import Schedule
 from fastlr.solvers import SOLVERS
 
 pandas = pytest.importorskip("pandas")
@@ -170,8 +171,21 @@ def test_progress_goes_to_standard_error(flowers, tmp_path, capsys):
 
 def test_not_converged_is_a_warning(flowers, tmp_path, capsys):
     code, printed, told = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--max-time", "1e-9")
-    assert code == 0 and told.startswith("fastlr: warning: ") and "max_time was up" in told
-    assert "Stopped after" in printed and not fastlr.load(tmp_path / "m.npz").converged_
+    assert code == 0 and told.startswith("fastlr: warning: not converged, with a gap of ")
+    assert told.endswith(" where 0.0001 was asked for: give a longer --max-time or a larger --tol\n")
+    assert "max_time was up." in printed and not fastlr.load(tmp_path / "m.npz").converged_
+    shown = run(capsys, "inspect", tmp_path / "m.npz")[1]
+    for words in ("warm_start", "loosen tol"):  # of Python
+        assert words not in printed + told + shown
+
+
+def test_epochs_that_are_not_enough_are_a_warning(flowers, tmp_path, capsys):
+    options = "--model", "sgd", "--eta0", "1e-6"
+    code, _, told = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--quiet", *options)
+    assert code == 0
+    assert (
+        told == "fastlr: warning: not converged, 1000 epochs were not enough: give larger steps by --eta0\n"
+    )
 
 
 def test_an_interrupted_fit_keeps_the_model(flowers, tmp_path, capsys, monkeypatch):
@@ -192,6 +206,24 @@ def test_an_interrupted_fit_keeps_the_model(flowers, tmp_path, capsys, monkeypat
     assert fastlr.load(tmp_path / "m.npz").status_ == "interrupted"
 
 
+@pytest.mark.parametrize("model", ["sgd", "mlp"])
+def test_an_interrupted_training_keeps_the_model(flowers, tmp_path, capsys, monkeypatch, model):
+    rates, calls = Schedule.rates, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:  # a call an epoch
+            raise KeyboardInterrupt
+        return rates(*arguments)
+
+    monkeypatch.setattr(Schedule, "rates", interrupted)
+    path = tmp_path / "m.npz"
+    code, printed, told = run(capsys, "fit", flowers, "--out", path, "--model", model)
+    assert (code, told) == (130, f"fastlr: interrupted; the best model so far is in {path}\n")
+    assert "\n3 epochs; kept are the weights of epoch" in printed
+    assert fastlr.load(path).status_ == "interrupted"
+
+
 def test_an_interrupt_while_reading(flowers, tmp_path, capsys, monkeypatch):
     def read_table(*arguments, **options):
         raise KeyboardInterrupt
@@ -207,10 +239,10 @@ def test_an_interrupt_while_reading(flowers, tmp_path, capsys, monkeypatch):
         ("", [], "is empty"),
         ("a,b,kind\n1,2,x\n3,4,x\n", [], "column 'kind', has one class only among the training rows: x;"),
         ("a,b,kind\n1,red,x\n3,blue,y\n", [], "column 'b' holds text or objects, such as 'red' in row 1"),
-        ("a,b,kind\n1,,x\n3,4,y\n", [], "column 'b' has 1 missing values, the first in row 1"),
-        ("a,b,kind\n1,2,\n3,4,y\n", [], "the target, column 'kind', has 1 missing values"),
+        ("a,b,kind\n1,,x\n3,4,y\n", [], "column 'b' lacks 1 of 2 values, the first in row 1"),
+        ("a,b,kind\n1,2,\n3,4,y\n", [], "the target, column 'kind', lacks 1 of 2 values"),
         ("a,b,kind\n1,2,x\n3,4,y\n", ["--target", "c"], "no column 'c' to be the target; its columns: a, b"),
-        ("a,kind\n1,x\n2,x\n3,y\n4,y\n", ["--test", "0.2"], "--test 0.2: The test_size = 1 should be"),
+        ("a,kind\n1,x\n2,x\n3,y\n4,y\n", ["--test", "0.2"], "leaves 3 of 4 rows to train on and 1 to test"),
         ("a,kind\n1,x\n2,y\n", ["--test", "0.5"], "has one class only among the training rows"),
         ("a,b,kind\n1,2,x\n3,4,y\n", ["--test", "absent.csv"], "absent.csv: No such file or directory"),
     ],
@@ -235,6 +267,23 @@ def test_data_is_not_overwritten(flowers, iris, tmp_path, capsys):
     assert "is a folder; needed: a file" in run(capsys, "fit", flowers, "--out", tmp_path)[2]
 
 
+def test_folders_are_made_before_the_work(flowers, tmp_path, capsys):
+    code, printed, told = run(capsys, "fit", flowers, "--out", tmp_path / "m", "--plots", flowers)
+    assert (code, printed, told) == (1, "", f"fastlr: {flowers}: is a file; needed: a folder\n")
+    assert not (tmp_path / "m").exists()
+    told = run(capsys, "fit", flowers, "--out", f"{flowers}/m")[2]
+    assert told == f"fastlr: {flowers}: is a file; needed: a folder\n"
+
+
+def test_a_model_that_cannot_be_written(flowers, tmp_path, capsys, monkeypatch):
+    def save(model, path):
+        raise OSError(28, "No space left on device", "a file beside it")
+
+    monkeypatch.setattr(fastlr, "save", save)
+    code, printed, told = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz")
+    assert (code, printed, told) == (1, "", f"fastlr: {tmp_path / 'm.npz'}: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -246,6 +295,12 @@ def test_data_is_not_overwritten(flowers, iris, tmp_path, capsys):
         (["--out", "m", "--model", "tree"], "invalid choice: 'tree'"),
         (["--out", "m", "--model", "svm", "--penalty", "none"], "--penalty none: svm takes l1, l2"),
         (["--out", "m", "--model", "sgd", "--max-time", "1"], "--max-time: only certified models"),
+        (["--out", "m", "--model", "mlp", "--tol", "1"], "--tol: only certified models (logistic, svm) take"),
+        (
+            ["--out", "m", "--eta0", "1"],
+            "--eta0: only models by minibatches (sgd, mlp) take it",
+        ),
+        (["--out", "m", "--l1-ratio", "1"], "--l1-ratio: only --penalty elasticnet takes it, not l2"),
         (["--out", "m", "--quiet", "--verbose"], "not allowed with"),
     ],
 )
@@ -380,6 +435,21 @@ def test_the_examples_of_the_help_are_right():
 def test_demo(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(commands, "run_demo", lambda mnist, out: print(mnist, out))
     assert run(capsys, "demo", "--out", tmp_path)[1] == f"None {tmp_path}\n"
+    code, printed, told = run(capsys, "demo", "--mnist", "absent")
+    assert (code, printed) == (1, "")
+    assert told == "fastlr: --mnist: absent is no folder; needed: one with MNIST's IDX files\n"
+
+
+def test_an_interrupt_ends_the_demo(tmp_path, capsys, monkeypatch):
+    fit = fastlr.SGDClassifier.fit
+
+    def interrupted(self, *data):
+        fit(self, *data).status_ = "interrupted"
+        return self
+
+    monkeypatch.setattr(fastlr.SGDClassifier, "fit", interrupted)
+    code, _, told = run(capsys, "demo", "--out", tmp_path)
+    assert (code, told) == (130, "fastlr: interrupted\n") and not list(tmp_path.iterdir())
 
 
 # ---- as a process ---------------------------------------------------------------------------------------
@@ -407,3 +477,14 @@ def test_pipes(flowers, model, iris):
             stdout=closed, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root},
         )  # fmt: skip
     assert ended.returncode == 141 and ended.stderr == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_closed_streams(model, flowers):
+    root = str(Path(fastlr.__file__).parents[1])
+    script = '"$1" -m fastlr predict "$2" "$3" >&-; echo $?'
+    ended = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, model, flowers],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root},
+    )  # fmt: skip
+    assert ended.stdout == "0\n" and ended.stderr.startswith("fastlr: accuracy")

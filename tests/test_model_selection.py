@@ -169,3 +169,13 @@ def test_kfold_with_sgd_classifier():
     assert scores.shape[0] == 3 and scores.shape[1] <= 200
     assert result.val_score.min() > 0.85
     np.testing.assert_array_equal(result.val_score, np.nanmax(scores, axis=1))
+
+
+def test_an_interrupted_fold_ends_all():
+    class Cut(Recorder):
+        def fit(self, X, y, **options):
+            self.status_ = "interrupted"
+            return super().fit(X, y, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        kfold_history(Cut(), *numbered(12), cv=3)

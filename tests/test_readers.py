@@ -199,12 +199,14 @@ def test_parquet(tmp_path):
         read_table(path)
 
 
-@pytest.mark.parametrize(("suffix", "package"), [("parquet", "pyarrow"), ("csv", "pandas")])
+@pytest.mark.parametrize(
+    ("suffix", "package"), [("parquet", "pyarrow"), ("parquet", "pandas"), ("csv", "pandas")]
+)
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch, suffix, package):
     path = write(tmp_path / f"a.{suffix}", "a,b\n1,2\n")
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
-    with pytest.raises(ModuleNotFoundError, match=f"reading .{suffix} needs {package}: pip install"):
+    with pytest.raises(ModuleNotFoundError, match=f"reading .{suffix} needs .*{package}.*: pip install "):
         read_table(path)
 
 
@@ -264,7 +266,7 @@ def test_csv_compressed_and_from_standard_input(tmp_path, monkeypatch):
 def test_csv_finds_its_names(tmp_path, content, n_rows):
     path = write(tmp_path / "a.csv", content)
     if n_rows is None:
-        with pytest.raises(ValueError, match="column 1 has 1 missing values, the first in row 1"):
+        with pytest.raises(ValueError, match=r"column 1 lacks 1 of \d values, the first in row 1"):
             read_table(path)
     else:
         assert len(read_table(path).y) == n_rows
@@ -303,9 +305,9 @@ def test_csv_of_bytes_is_narrow(tmp_path):
         ({"c": "red"}, "column 'c' holds text or objects, such as 'red' in row 1; needed: numbers"),
         ({"c": [1.5, "?"] * 15}, "column 'c' holds text or objects, such as '\\?' in row 2"),
         ({"c": "2024-01-31"}, "column 'c' holds text or objects, such as '2024-01-31' in row 1"),
-        ({"c": [None, 2.0] * 15}, "column 'c' has 15 missing values, the first in row 1"),
+        ({"c": [None, 2.0] * 15}, "column 'c' lacks 15 of 30 values, the first in row 1"),
         ({"c": [1.0, np.inf] * 15}, "15 values are NaN or infinite, the first in row 2, column 'c'"),
-        ({"y": [0, 1, None] * 10}, "the target, column 'kind', has 10 missing values, the first in row 3"),
+        ({"y": [0, 1, None] * 10}, "the target, column 'kind', lacks 10 of 30 values, the first in row 3"),
     ],
 )
 def test_csv_refuses_what_is_no_number(tmp_path, change, message):

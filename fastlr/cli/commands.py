@@ -2,14 +2,17 @@
 
 import contextlib
 import csv
+import math
 import os
 import sys
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 
 import fastlr
 from fastlr.cli import report
@@ -36,8 +39,7 @@ def _sgd(options, n, **common):
     # alpha = 1 / (C n) makes C mean what it means to the others.
     return fastlr.SGDClassifier(
         alpha=1 / (options.C * n), eta0=options.eta0 or (0.24 if common["scaling"] == "unit" else 0.1),
-        early_stopping=fastlr.EarlyStopping(patience=10, monitor="loss"),
-        **_penalty(options), **_given(tol=options.tol), **common,
+        early_stopping=fastlr.EarlyStopping(patience=10, monitor="loss"), **_penalty(options), **common,
     )  # fmt: skip
 
 
@@ -47,8 +49,7 @@ def _mlp(options, n, **common):
     alpha = 0.0 if options.penalty == "none" else batch_size / (options.C * n)
     return fastlr.MLPClassifier(
         (25,), alpha=alpha, batch_size=batch_size, learning_rate_init=options.eta0 or 0.1,
-        early_stopping=fastlr.EarlyStopping(patience=10, monitor="loss"),
-        **_given(tol=options.tol), **common,
+        early_stopping=fastlr.EarlyStopping(patience=10, monitor="loss"), **common,
     )  # fmt: skip
 
 
@@ -72,7 +73,7 @@ MODELS = {
 def _penalty(options):
     """The parameters of the penalty."""
     if options.penalty == "elasticnet":
-        return {"penalty": "elasticnet", "l1_ratio": options.l1_ratio}
+        return {"penalty": "elasticnet", "l1_ratio": 0.5 if options.l1_ratio is None else options.l1_ratio}
     return {"penalty": None if options.penalty == "none" else options.penalty}
 
 
@@ -85,8 +86,13 @@ def misfit(options):
     model = MODELS[options.model]
     if options.penalty not in model.penalties:
         return f"--penalty {options.penalty}: {options.model} takes {', '.join(model.penalties)}"
-    if options.max_time is not None and not model.is_certified:
-        return f"--max-time: only certified models (logistic, svm) take it, not {options.model}"
+    if options.l1_ratio is not None and options.penalty != "elasticnet":
+        return f"--l1-ratio: only --penalty elasticnet takes it, not {options.penalty}"
+    for name, is_certified in (("tol", True), ("max_time", True), ("eta0", False)):
+        if getattr(options, name) is not None and model.is_certified != is_certified:
+            takers = ", ".join(taker for taker in MODELS if MODELS[taker].is_certified == is_certified)
+            kind = "certified models" if is_certified else "models by minibatches"
+            return f"--{name.replace('_', '-')}: only {kind} ({takers}) take it, not {options.model}"
     if options.data == "-" == options.test:
         return "--test -: standard input can be read only once"
     return None
@@ -99,6 +105,7 @@ def fit(options):
         import matplotlib  # before the work, lest it be missing after it
 
         matplotlib.use("Agg")
+        _make_folder(options.plots)
     table, test = _tables(options)
     labels = np.unique(table.y)
     if len(labels) < 2:
@@ -114,12 +121,15 @@ def fit(options):
     )  # fmt: skip
     limits = _given(max_time=options.max_time)
     began = time.perf_counter()
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it advises users of Python
         model.fit(_named(table.X, table.names), table.y, **limits)
     seconds = time.perf_counter() - began
     model.verbose = type(model)().verbose  # of this fit, and not of those to come
-    fastlr.save(model, options.out)  # first of all: nothing that comes now can lose it
-    is_interrupted = getattr(model, "status_", None) == "interrupted"
+    _save(model, options.out)  # first of all: nothing that comes now can lose it
+    is_interrupted = model.status_ == "interrupted"
+    if advice := _ADVICE.get((model.status_, MODELS[options.model].is_certified)):
+        say(f"warning: not converged, {report.distance(model)}: {advice}")
     parts = [report.Part("training", table.X, table.y)]
     if test is not None:
         parts.append(report.Part("test", test.X, test.y))
@@ -127,6 +137,23 @@ def fit(options):
     if is_interrupted:
         say(f"interrupted; the best model so far is in {options.out}")
     return 130 if is_interrupted else 0
+
+
+# What can be done about a fit that has not converged, by its status and whether it is certified.
+_ADVICE = {
+    ("max_time", True): "give a longer --max-time or a larger --tol",
+    ("max_iter", True): "give a larger --tol, a smaller --C or --scaling standard",
+    ("max_iter", False): "give larger steps by --eta0",
+    ("stalled", True): "give a larger --tol or --scaling standard",
+    ("diverged", True): "give a smaller --C or --scaling standard",
+}
+
+
+def _save(model, path):
+    try:
+        fastlr.save(model, path)
+    except OSError as error:  # of a file beside it that the user has not heard of
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _tell(options, model, parts, table, scaling, seconds):
@@ -138,7 +165,6 @@ def _tell(options, model, parts, table, scaling, seconds):
         print(report.scores(model.classes_, parts, predictions))
         print(f"wrote {options.out}")
     if options.plots is not None:
-        options.plots.mkdir(parents=True, exist_ok=True)
         for path in _write_pictures(options.plots, model, parts[-1], predictions[-1], table.image_shape):
             if not options.quiet:
                 print(f"wrote {path}")
@@ -180,7 +206,12 @@ def _divided(table, options):
             table.X, table.y, test_size=options.test, stratify=by_class, random_state=options.seed
         )
     except ValueError as error:
-        raise ValueError(f"--test {options.test:g}: {error}") from error
+        n, n_classes = len(table.y), len(np.unique(table.y))
+        n_test = math.ceil(n * options.test)
+        raise ValueError(
+            f"--test {options.test:g}: leaves {n - n_test} of {n} rows to train on and {n_test} to test; "
+            f"needed: one at least of each of the {n_classes} classes"
+        ) from error
     return replace(table, X=X, y=y), Table(X_test, y_test)
 
 
@@ -212,9 +243,16 @@ def _check_output(out, *inputs):
         files = path.glob("*ubyte*") if path.is_dir() else [path]
         if any(file.exists() and out.samefile(file) for file in files):
             raise ValueError(f"{out}: is what {name} is read from; it is not overwritten")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(out.parent)
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise ValueError(f"{out}: cannot be written")
+
+
+def _make_folder(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ValueError(f"{folder}: is a file; needed: a folder") from error
 
 
 def _write_pictures(folder, model, part, predicted, image_shape):
@@ -288,5 +326,8 @@ def inspect(options):
 
 def demo(options):
     """Runs the demo. Returns the exit code."""
+    if options.mnist is not None and not Path(options.mnist).is_dir():
+        raise ValueError(f"--mnist: {options.mnist} is no folder; needed: one with MNIST's IDX files")
+    _make_folder(options.out)
     run_demo(options.mnist, options.out)
     return 0

@@ -41,6 +41,12 @@ def run_demo(mnist, out):
     _write_pictures(out, sparse, certificate, sgd, X[few], y[few], X_test, y_test)
 
 
+def _fit_whole(model, X, y):
+    """Fits a model; an interrupt ends the demo, and not just the fit."""
+    if model.fit(X, y).status_ == "interrupted":
+        raise KeyboardInterrupt
+
+
 def _fit_sparse(X, y, X_test, y_test):
     """The L1 softmax of the classic tutorial, by fastlr and by scikit-learn's SAGA.
 
@@ -54,7 +60,8 @@ def _fit_sparse(X, y, X_test, y_test):
     table, kept = [], None
     for tol in (0.1, 1e-3):
         began = time.perf_counter()
-        model = LogisticRegression(C=C, penalty="l1", solver="saga", tol=tol, random_state=0).fit(train, y)
+        model = LogisticRegression(C=C, penalty="l1", solver="saga", tol=tol, random_state=0)
+        _fit_whole(model, train, y)
         seconds = time.perf_counter() - began
         table.append(
             {
@@ -111,7 +118,7 @@ def _fit_sgd(X, y, X_test, y_test):
         early_stopping=EarlyStopping(patience=10),
     )  # fmt: skip
     began = time.perf_counter()
-    model.fit(X, y)
+    _fit_whole(model, X, y)
     return model, {
         "model": "fastlr SGD, patience 10",
         "zeros": np.mean(model.coef_ == 0),

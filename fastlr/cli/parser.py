@@ -18,9 +18,9 @@ DATA, in all commands:
                  or a scipy.sparse matrix with --target labels.npy
   .npy           a matrix; one column is the target
   .csv .tsv      a table, with or without names in its first line (.gz, too); - reads CSV
-                 from standard input
+                 from standard input (needs pandas)
   .libsvm .svm   sparse rows, each after its label
-  .parquet       a table (needs pyarrow)
+  .parquet       a table (needs pandas and pyarrow)
   .mat           MATLAB's X and y, version 5 to 7; 20 x 20 digits are turned upright
   a folder       MNIST's IDX files, train and test
 The target is the last column unless --target says otherwise. Nothing is ever unpickled.
@@ -61,7 +61,8 @@ examples:
   python -m fastlr fit train.libsvm --test test.libsvm --C 10 --out text.npz
   zcat big.csv.gz | python -m fastlr fit - --target label --out model.npz
 
-Ctrl-C ends a certified fit with the best model so far, which is written all the same.
+Ctrl-C ends a fit with the best model so far, which is written all the same (by minibatches:
+once an epoch has ended).
 """
 
 _PREDICT = """
@@ -150,7 +151,7 @@ def _reason(error):
         return f"not enough memory {error}".strip()
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def build_parser():
@@ -214,8 +215,7 @@ def _fit_options(fit):
         "--l1-ratio",
         metavar="R",
         type=_share,
-        default=0.5,
-        help="share of l1 in elasticnet (default: %(default)s)",
+        help="share of l1 in elasticnet (default: 0.5)",
     )
     model.add_argument(
         "--scaling", choices=("auto", "unit", "standard", "none"), default="auto",
@@ -224,13 +224,18 @@ def _fit_options(fit):
     )  # fmt: skip
     run = fit.add_argument_group("fit")
     run.add_argument(
-        "--tol",
-        type=_positive,
-        help="certified gap, in shares of the objective without features (default: 1e-4)",
-    )
-    run.add_argument("--max-time", metavar="S", type=_positive, help="seconds; the best model by then counts")
+        "--tol", type=_positive,
+        help="of logistic and svm: certified gap, in shares of the objective without features (default: "
+        "1e-4)",
+    )  # fmt: skip
     run.add_argument(
-        "--eta0", type=_positive, help="step of sgd and mlp (default: 0.1, and 0.24 for images by sgd)"
+        "--max-time", metavar="S", type=_positive,
+        help="of logistic and svm: seconds; the best model by then counts",
+    )  # fmt: skip
+    run.add_argument(
+        "--eta0",
+        type=_positive,
+        help="of sgd and mlp: size of steps (default: 0.1, and 0.24 for images by sgd)",
     )
     run.add_argument("--threads", metavar="N", type=_count, help="threads (default: all processors)")
     run.add_argument(

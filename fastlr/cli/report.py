@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastlr import metrics
+from fastlr.linear_model.convex import ENDINGS
+from fastlr.progress import relative
 
 _MOST_CLASSES = 20  # of a matrix that a terminal shows
 _WIDEST_NAME = 12
@@ -46,9 +48,25 @@ def data(name, parts, classes, target, scaling):
 def fit(model, seconds):
     """How a fit went, with its certificate if there is one."""
     if hasattr(model, "explain"):
-        return f"{_in_a_line(model)}: {seconds:.2f} s\n{model.explain()}\n"
+        return f"{_in_a_line(model)}: {seconds:.2f} s\n{_explained(model)}\n"
     lines = [f"{_in_a_line(model)}: {seconds:.2f} s", *_epochs(model), "Minibatches give no certificate."]
     return "\n".join(lines) + "\n"
+
+
+def _explained(model):
+    """What a certified model says of its fit, without advice to users of Python."""
+    _, advice = ENDINGS[model.status_]
+    return model.explain().replace(f" {advice}", "") if advice else model.explain()
+
+
+def distance(model):
+    """How far from its goal a fit has ended."""
+    if not hasattr(model, "dual_gap_"):
+        return f"{model.n_iter_} epochs were not enough"
+    return (
+        f"with a gap of {relative(model.dual_gap_, model.null_objective_)} of the objective without features "
+        f"where {model.tol:g} was asked for"
+    )
 
 
 def _in_a_line(model):
@@ -145,7 +163,7 @@ def model(name, estimator):
     else:
         lines.append(_weights("weights", estimator.coef_, estimator.intercept_))
     if hasattr(estimator, "explain"):
-        lines += ["", estimator.explain()]
+        lines += ["", _explained(estimator)]
     elif hasattr(estimator, "n_iter_"):
         lines += ["", *_epochs(estimator)]
     return "\n".join(lines + _history(getattr(estimator, "history_", None)))

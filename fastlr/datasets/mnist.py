@@ -98,7 +98,7 @@ def load_mnist(source=None, *, flatten=True):
         return load_mnist_idx(path, flatten=flatten)
     if path.is_file():
         return load_mnist_npz(path, flatten=flatten)
-    raise FileNotFoundError(f"source: {path} does not exist; give a folder of IDX files or a .npz")
+    raise FileNotFoundError(f"{path} does not exist; needed: a folder of IDX files or a .npz")
 
 
 def load_mnist_npz(path, *, flatten=True):

@@ -23,8 +23,8 @@ def read_mat(path, target, model):
     refuse_target(target)
     X, y = load_mat(path, transpose=False, ten_is_zero=False)
     if X.shape[1] != 400 or not np.isin(y, range(1, 11)).all():
-        return Table(X, y, None, "y")
-    return Table(*load_mat(path), None, "y, where 10 is 0", (20, 20))
+        return Table(X, y, None, "array 'y'")
+    return Table(*load_mat(path), None, "array 'y', where 10 is 0", (20, 20))
 
 
 def read_npz(path, target, model):

@@ -14,7 +14,7 @@ _LONGEST_LINE = 1 << 24
 
 
 def read_csv(path, target, model):
-    pandas = _pandas(".csv")
+    pandas = _pandas(".csv", "pandas")
     with _open(path) as stream:
         head = b"".join(stream.readline(_LONGEST_LINE) for _ in range(2)).decode("utf-8", "replace")
         if not head.strip():
@@ -57,15 +57,17 @@ def _is_header(rows, pandas):
 
 
 def read_parquet(path, target, model):
-    pandas = _pandas(".parquet")
-    if importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError("reading .parquet needs pyarrow: pip install pyarrow", name="pyarrow")
+    pandas = _pandas(".parquet", "pandas", "pyarrow")
     return _from_frame(pandas.read_parquet(path, engine="pyarrow"), target, model, True)
 
 
-def _pandas(suffix):
-    if importlib.util.find_spec("pandas") is None:
-        raise ModuleNotFoundError(f"reading {suffix} needs pandas: pip install pandas", name="pandas")
+def _pandas(suffix, *needed):
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"reading {suffix} needs {' and '.join(missing)}: pip install {' '.join(missing)}",
+            name=missing[0],
+        )
     import pandas
 
     return pandas
@@ -96,7 +98,10 @@ def _from_frame(frame, target, model, has_names):
     labels = frame.iloc[:, column]
     if labels.isna().any():
         n, row = int(labels.isna().sum()), int(labels.isna().argmax()) + 1
-        raise ValueError(f"the target, {where}, has {n} missing values, the first in row {row}")
+        raise ValueError(
+            f"the target, {where}, lacks {n} of {len(labels)} values, the first in row {row}; needed: "
+            "a label for each row"
+        )
     return Table(X, labels.to_numpy(), names, where)
 
 
@@ -118,7 +123,9 @@ def _frame_values(frame, has_names):
             )
         if frame[name].isna().any():
             n, row = int(frame[name].isna().sum()), int(frame[name].isna().argmax()) + 1
-            raise ValueError(f"{where} has {n} missing values, the first in row {row}; needed: numbers")
+            raise ValueError(
+                f"{where} lacks {n} of {len(frame)} values, the first in row {row}; needed: numbers"
+            )
         kinds.append(getattr(dtype, "numpy_dtype", dtype))
     X = frame.to_numpy(dtype=np.result_type(*kinds) if kinds else np.float64)
     is_byte = X.dtype.kind in "biu" and X.size and X.min() >= 0 and X.max() <= 255

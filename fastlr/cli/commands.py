@@ -105,8 +105,9 @@ def fit(options):
         import matplotlib  # before the work, lest it be missing after it
 
         matplotlib.use("Agg")
-        _make_folder(options.plots)
     table, test = _tables(options)
+    if options.plots is not None:
+        _make_folder(options.plots)
     labels = np.unique(table.y)
     if len(labels) < 2:
         raise ValueError(

@@ -119,7 +119,8 @@ def _frame_values(frame, has_names):
         if not is_numeric_dtype(dtype):
             value, row = _first_word(frame[name])
             raise ValueError(
-                f"{where} holds text or objects, such as {value!r} in row {row}; needed: numbers"
+                f"{where} holds text or objects, such as {value!r} in row {row}; needed: numbers (leave the "
+                "column out, or code it by numbers)"
             )
         if frame[name].isna().any():
             n, row = int(frame[name].isna().sum()), int(frame[name].isna().argmax()) + 1

@@ -154,6 +154,25 @@ def test_images_come_with_pictures(tmp_path, capsys):
     assert len(run(capsys, "predict", tmp_path / "m.npz", tmp_path / "digits.npz")[1].split()) == 100
 
 
+def test_images_of_a_network_are_of_its_units(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    from fastlr import plots
+
+    X, y = load_digits(return_X_y=True)
+    np.savez(tmp_path / "digits.npz", X=X.reshape(-1, 8, 8).astype(np.uint8), y=y)
+    drawn, plot_weights = {}, plots.plot_weights
+
+    def plotted(coef, **options):
+        drawn.update(options, coef=coef)
+        return plot_weights(coef, **options)
+
+    monkeypatch.setattr(plots, "plot_weights", plotted)
+    options = "--model", "mlp", "--plots", tmp_path / "p"
+    assert run(capsys, "fit", tmp_path / "digits.npz", "--out", tmp_path / "m.npz", *options)[0] == 0
+    np.testing.assert_array_equal(drawn["coef"], fastlr.load(tmp_path / "m.npz").coefs_[0].T)
+    assert (drawn["classes"][0], drawn["classes"][-1]) == ("unit 1", "unit 25")
+
+
 def test_flowers_are_no_images(flowers, tmp_path, capsys):
     pytest.importorskip("matplotlib").use("Agg")
     assert run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--plots", tmp_path)[0] == 0

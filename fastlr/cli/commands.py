@@ -274,9 +274,11 @@ def _write_pictures(folder, model, part, predicted, image_shape):
         matrix = metrics.confusion_matrix(truth[known], guess[known], labels=classes)
         figures["confusion"] = plots.plot_confusion(matrix, labels=model.classes_, log=True).figure
     if image_shape is not None:
-        coef = model.coefs_[0].T if hasattr(model, "coefs_") else model.coef_
-        classes = None if hasattr(model, "coefs_") else model.classes_
-        figures["weights"] = plots.plot_weights(coef, image_shape=image_shape, classes=classes)
+        coef, titles = getattr(model, "coef_", None), model.classes_
+        if coef is None:  # a network: what its hidden units look for
+            coef = model.coefs_[0].T
+            titles = [f"unit {unit + 1}" for unit in range(len(coef))]
+        figures["weights"] = plots.plot_weights(coef, image_shape=image_shape, classes=titles)
         wrong = np.flatnonzero(labels != part.y)
         if len(wrong) and not sp.issparse(part.X):
             if proba is not None:

@@ -60,7 +60,7 @@ class Interrupted(Counter):
         self.where, self.at = where, at
 
     def _interrupt(self, where):
-        if where == self.where and self.weights >= self.at:
+        if where == self.where and self.count >= self.at:
             raise KeyboardInterrupt
 
     def steps(self, order, batch_size, rates):
@@ -327,7 +327,7 @@ def test_theanos_rule_validates_across_epochs():
 def test_an_interrupt_leaves_the_latest_weights_and_whole_epochs(where):
     model = Interrupted(100, where, 25, val_results=lambda steps: (2.0, 0.1))
     training = run(model, validation="validation")
-    assert model.weights == 30  # of three epochs, one of which has no results
+    assert model.count == 30  # of three epochs, one of which has no results
     assert {name: len(values) for name, values in training.history.items()} == {
         "loss": 2, "train_score": 2, "val_loss": 2, "val_score": 2, "time": 2,
     }  # fmt: skip
@@ -338,7 +338,7 @@ def test_an_interrupt_leaves_the_latest_weights_and_whole_epochs(where):
 def test_an_interrupt_leaves_the_best_weights_of_a_watcher():
     model = Interrupted(100, "steps", 45, results=lambda steps: (abs(steps - 20), 0.5))
     training = run(model, watcher=watch(EarlyStopping(patience=5, monitor="loss"), model), max_iter=9)
-    assert (model.weights, training.best_epoch, training.n_epochs) == (20, 2, 4)
+    assert (model.count, training.best_epoch, training.n_epochs) == (20, 2, 4)
 
 
 @pytest.mark.parametrize("where", ["steps", None])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from fastlr.crew import _LATE, _SOON, Crew
+from fastlr.crew import _CALLS, _LATE, _SOON, Crew
 
 
 class Machine:
-    """Seconds of a unit of work by number of threads, which may change; it counts calls."""
+    """Seconds of a unit of work by number of threads, which may change; it keeps the threads of calls."""
 
     def __init__(self, **seconds):
         self.seconds, self.now, self.calls = seconds, 0.0, []
@@ -20,35 +20,46 @@ class Machine:
 
         assert self.crew.run(kernel, work) == work
 
-    def run(self, n):
-        """Calls of unequal work."""
-        self.calls = []
-        for i in range(n):
-            self.call(1 + i % 3)
+    def run(self, seconds):
+        """Calls of unequal work for that long."""
+        self.calls, until = [], self.now + seconds
+        while self.now < until:
+            self.call(1 + len(self.calls) % 3)
         return self.calls
 
 
+def trials(seconds):
+    """At most so many, if none of them wins."""
+    return 5 + seconds / _LATE
+
+
 def test_all_threads_where_they_pay_and_few_trials():
-    machine = Machine(all=0.3, one=1.0)
-    calls = machine.run(1000)
-    assert calls[:_SOON] == [4] * _SOON and calls[_SOON] == 1
-    assert calls.count(1) <= 5 + 1000 / _LATE
+    calls = Machine(all=0.003, one=0.01).run(100)
+    first = calls.index(1)
+    assert _SOON / 0.009 < first < 2 * _SOON / 0.003
+    assert 5 < calls.count(1) <= trials(100)
 
 
 def test_one_thread_where_several_hinder_each_other():
-    calls = Machine(all=2.0, one=1.0).run(1000)
-    assert calls.count(4) <= _SOON + 5 + 1000 / _LATE
+    machine = Machine(all=0.02, one=0.01)
+    machine.run(1)
+    assert machine.run(100).count(4) <= trials(100)
+
+
+def test_trials_of_long_calls_are_few():
+    calls = Machine(all=0.1, one=0.2).run(100)
+    assert 0 < calls.count(1) <= len(calls) / _CALLS + 1
 
 
 @pytest.mark.parametrize("better", ["all", "one"])
 def test_it_notices_a_change(better):
-    machine = Machine(all=1.0, one=1.0)
-    machine.seconds[better] = 2.0
-    machine.run(500)
-    machine.seconds[better] = 0.5
+    machine = Machine(all=0.01, one=0.01)
+    machine.seconds[better] = 0.02
+    machine.run(50)
+    machine.seconds[better] = 0.005
     machine.run(2 * _LATE)
-    wanted = 4 if better == "all" else 1
-    assert machine.run(100).count(wanted) >= 90
+    calls = machine.run(10)
+    assert calls.count(4 if better == "all" else 1) >= 0.9 * len(calls)
 
 
 def test_one_thread_is_never_asked_for_more():

@@ -157,54 +157,81 @@ def train(model, *, plan, schedule, rng, rules, validation=None, first_step=0, r
     -------
     Training
     """
-    began = time.perf_counter()
-    names = ["loss", "train_score"] + ["val_loss", "val_score"] * (validation is not None) + ["time"]
-    history = {name: [] for name in names}
-    watcher = rules.watcher
-    rule = _LossRule(None if watcher else rules.tol, rules.patience, schedule.kind == "adaptive")
-    t, best, best_epoch, converged, is_interrupted = first_step, None, 0, False, False
-    batches = plan.batches(model.n)
-    frequency = watcher.frequency if watcher else batches
-    call = max(1, int(CALL_WORK / (model.row_work * plan.batch_size)))
-
-    def tell(**what):
-        return report is not None and report(Event(epoch, done, batches, history, **what))
-
+    run = _Run(model, plan, schedule, rules, validation, report, first_step)
+    epoch = 0
     try:
         for epoch in range(1, rules.max_iter + 1):
-            order, done = plan.order(model.n, rng), 0
-            results = None
-            while done < batches and not converged:
-                tell()
-                # Up to the end of the epoch, the next validation, the end of patience or of the call.
-                iteration = t - first_step
-                n = min(batches - done, frequency - iteration % frequency, call)
-                if watcher:
-                    n = min(n, watcher.left(iteration))
-                rows = order[done * plan.batch_size : (done + n) * plan.batch_size]
-                model.steps(rows, plan.batch_size, schedule.rates(t, n, rule.factor))
-                t, done, results = t + n, done + n, None
-                iteration += n - 1
-                if watcher and (iteration + 1) % frequency == 0:
-                    results = model.evaluate(validation)
-                    if watcher.update(iteration, results[1], results[0]):
-                        best, best_epoch = [array.copy() for array in model.weights], epoch
-                    tell(results=results)
-                converged = watcher is not None and watcher.ends(iteration)
-            _record(history, model, validation, results, began)
-            converged = converged or rule.ends(history["loss"][-1])
-            is_last = converged or epoch == rules.max_iter or not np.isfinite(history["loss"][-1])
-            converged = tell(has_ended=True, is_last=is_last) or converged
-            if converged or is_last:
+            run.take_epoch(epoch, plan.order(model.n, rng))
+            if run.has_ended(epoch):
                 break
     except KeyboardInterrupt:
-        epoch, is_interrupted = _cut(history), True
+        epoch, run.is_interrupted = _cut(run.history), True
         if epoch == 0:
             raise
-    if best is not None:
-        for array, kept in zip(model.weights, best, strict=True):
+    if run.best is not None:
+        for array, kept in zip(model.weights, run.best, strict=True):
             array[...] = kept
-    return Training(history, epoch, t, min(best_epoch or epoch, epoch), converged, is_interrupted)
+    best_epoch = min(run.best_epoch or epoch, epoch)
+    return Training(run.history, epoch, run.t, best_epoch, run.converged, run.is_interrupted)
+
+
+class _Run:
+    """A training under way: t steps taken, and what is best so far."""
+
+    def __init__(self, model, plan, schedule, rules, validation, report, t):
+        self.model, self.plan, self.schedule, self.rules = model, plan, schedule, rules
+        self.validation, self.report, self.first, self.t = validation, report, t, t
+        names = ["loss", "train_score"] + ["val_loss", "val_score"] * (validation is not None) + ["time"]
+        self.history = {name: [] for name in names}
+        self.watcher, self.began = rules.watcher, time.perf_counter()
+        tol = None if self.watcher else rules.tol
+        self.loss_rule = _LossRule(tol, rules.patience, schedule.kind == "adaptive")
+        self.batches = plan.batches(model.n)
+        self.frequency = self.watcher.frequency if self.watcher else self.batches
+        self.call = max(1, int(CALL_WORK / (model.row_work * plan.batch_size)))
+        self.best, self.best_epoch, self.converged, self.is_interrupted = None, 0, False, False
+
+    def tell(self, epoch, done, **what):
+        """Reports; returns whether that asks for the end."""
+        return self.report is not None and self.report(Event(epoch, done, self.batches, self.history, **what))
+
+    def take_epoch(self, epoch, order):
+        """The steps of an epoch, or fewer if the watcher ends it, and its entry in the history."""
+        done, results, size = 0, None, self.plan.batch_size
+        while done < self.batches and not self.converged:
+            self.tell(epoch, done)
+            # Up to the end of the epoch, the next validation, the end of patience or of the call.
+            iteration = self.t - self.first
+            n = min(self.batches - done, self.frequency - iteration % self.frequency, self.call)
+            if self.watcher:
+                n = min(n, self.watcher.left(iteration))
+            rates = self.schedule.rates(self.t, n, self.loss_rule.factor)
+            self.model.steps(order[done * size : (done + n) * size], size, rates)
+            self.t, done = self.t + n, done + n
+            results = self._watch(epoch, done, iteration + n - 1)
+        _record(self.history, self.model, self.validation, results, self.began)
+
+    def _watch(self, epoch, done, iteration):
+        """Shows the watcher the results after an iteration, if it is time to; returns them."""
+        if not self.watcher:
+            return None
+        results = None
+        if (iteration + 1) % self.frequency == 0:
+            results = self.model.evaluate(self.validation)
+            if self.watcher.update(iteration, results[1], results[0]):
+                self.best, self.best_epoch = [array.copy() for array in self.model.weights], epoch
+            self.tell(epoch, done, results=results)
+        self.converged = self.watcher.ends(iteration)
+        return results
+
+    def has_ended(self, epoch):
+        """Whether a rule, the report, or a loss that is not finite ends the training here."""
+        loss = self.history["loss"][-1]
+        self.converged = self.converged or self.loss_rule.ends(loss)
+        is_last = self.converged or epoch == self.rules.max_iter or not np.isfinite(loss)
+        done = (self.t - self.first - 1) % self.batches + 1
+        self.converged = self.tell(epoch, done, has_ended=True, is_last=is_last) or self.converged
+        return self.converged or is_last
 
 
 def _cut(history):

@@ -112,7 +112,7 @@ def _l1_objective(model, C, X, y):
 def _fit_sgd(X, y, X_test, y_test):
     """Minibatch SGD with patience, straight from the bytes of the images."""
     # The article's rate of 0.24 is for 784 pixels in [0, 1]; the digits use only the low end of a byte.
-    eta0 = 0.24 if X.shape[1] == 784 else 20.0
+    eta0 = 0.24 if X.shape[1] == 784 else 10.0
     model = SGDClassifier(
         eta0=eta0, batch_size=100, scaling="unit", validation_fraction=0.2, random_state=0,
         early_stopping=EarlyStopping(patience=10),

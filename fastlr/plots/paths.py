@@ -145,6 +145,8 @@ def plot_sparsity(path, X, y, *, figure=None):
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('weights that are zero', 'accuracy on 75 samples')
     """
+    from matplotlib.ticker import PercentFormatter
+
     if not hasattr(path, "coefs"):
         raise ValueError(f"path: found {type(path).__name__}; needed: a Path")
     accuracy = np.array([_model(path, i).score(X, y) for i in range(len(path.Cs))])
@@ -168,7 +170,7 @@ def plot_sparsity(path, X, y, *, figure=None):
         ax.plot(zeros[i], accuracy[i], label=label, **style)
     plain_frame(ax)
     ax.margins(x=0.06, y=0.12)
-    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))  # as many decimals as the ticks need
     ax.set(xlabel="weights that are zero", ylabel=f"accuracy on {len(y):,} samples")
     _write_values(ax, Cs, zeros, accuracy)
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **SMALL)

@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import signal
+import sys
 
 import pytest
 
@@ -11,3 +12,11 @@ def interrupts():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """pyplot keeps figures until they are closed, and warns of many; examples and commands draw, too."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

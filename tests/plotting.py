@@ -5,15 +5,6 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    """To be imported, for all tests of a file."""
-    yield
-    plt.close("all")
-
 
 def assert_nothing_clipped(figure):
     """All that is drawn, text included, lies within the figure (in inches)."""

@@ -5,7 +5,7 @@ import pytest
 
 from fastlr import plots
 
-from .plotting import assert_nothing_clipped, close_figures, matplotlib, plt  # noqa: F401
+from .plotting import assert_nothing_clipped, matplotlib, plt
 
 
 @pytest.mark.parametrize("log", [False, True])

@@ -6,7 +6,7 @@ from sklearn.utils import Bunch
 
 from fastlr import plots
 
-from .plotting import assert_nothing_clipped, close_figures, legend  # noqa: F401
+from .plotting import assert_nothing_clipped, legend
 
 
 def test_history_draws_loss_and_accuracy():

@@ -7,7 +7,7 @@ import pytest
 
 from fastlr import plots
 
-from .plotting import assert_nothing_clipped, close_figures, matplotlib, plt, titles  # noqa: F401
+from .plotting import assert_nothing_clipped, matplotlib, plt, titles
 
 
 @pytest.fixture

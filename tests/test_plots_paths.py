@@ -6,7 +6,7 @@ from sklearn.utils import Bunch
 
 from fastlr import plots
 
-from .plotting import assert_nothing_clipped, close_figures, legend  # noqa: F401
+from .plotting import assert_nothing_clipped, legend
 
 
 def a_path(K=3, d=4, m=5, classes=("a", "b", "c")):

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastlr import LinearSVCCV, LogisticRegression, LogisticRegressionCV, plots
 
-from .plotting import assert_nothing_clipped, close_figures, legend  # noqa: F401
+from .plotting import assert_nothing_clipped, legend
 
 X, Y = load_iris(return_X_y=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from fastlr import plots
 
-from .plotting import assert_nothing_clipped, close_figures, titles  # noqa: F401
+from .plotting import assert_nothing_clipped, titles
 
 
 def test_weights_share_one_symmetric_scale_and_one_bar():

@@ -18,10 +18,13 @@ class LinearScores(ScoreClassifier):
 
     def _scores(self, X):
         """Scores of shape (n, K), in the type of coef_."""
-        check_is_fitted(self)
+        if not hasattr(self, "classes_"):  # scikit-learn's check takes as long as the scores of a row
+            check_is_fitted(self)
         X = validate.features(self, X, reset=False)
         coef = np.ascontiguousarray(self.coef_)
-        intercept = np.broadcast_to(self.intercept_, len(coef)).astype(coef.dtype)
+        intercept = np.asarray(self.intercept_, dtype=coef.dtype)
+        if intercept.shape != (len(coef),):
+            intercept = np.full(len(coef), intercept)
         return Data(X, thread_count(self.n_threads)).scores(coef, intercept)
 
     def decision_function(self, X):

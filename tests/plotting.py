@@ -5,6 +5,8 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
+import matplotlib.pyplot as plt  # noqa: E402, F401
+
 
 def assert_nothing_clipped(figure):
     """All that is drawn, text included, lies within the figure (in inches)."""

@@ -26,13 +26,13 @@ def stored_dtype(X):
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
 
-def feature_units(scaling, data, unit, loss):
-    """Units in which features are penalised for a `scaling`, under the weights of a loss."""
+def feature_units(scaling, d, unit, moments):
+    """Units in which d features are penalised for a `scaling`; "standard" needs their Moments."""
     if scaling == "standard":
-        spread = np.sqrt(data.moments(loss).variance)
+        spread = np.sqrt(moments.variance)
         spread[spread == 0] = 1.0
         return spread
-    return np.full(data.d, unit if scaling == "unit" else 1.0)
+    return np.full(d, unit if scaling == "unit" else 1.0)
 
 
 class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):

@@ -75,8 +75,9 @@ class StochasticClassifier(ProbabilityClassifier):
         if mean_weight is not None:
             weight = weight * (mean_weight / weight.mean())
         plain = Softmax(training.y, training.weight, n_classes)
-        units = feature_units(self.scaling, data, training.unit, plain)
-        shift = data.moments(plain).mean if self.scaling == "standard" else np.zeros(data.d)
+        moments = data.moments(plain) if self.scaling == "standard" else None
+        units = feature_units(self.scaling, data.d, training.unit, moments)
+        shift = np.zeros(data.d) if moments is None else moments.mean
         with np.errstate(over="ignore"):  # the next line tells of units that are too small
             model = self._new_model(data, Softmax(training.y, weight, n_classes), units, shift, random)
         self._check_units(units, model.weights[0].dtype)

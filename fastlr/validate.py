@@ -65,11 +65,11 @@ def _passes_as_it_is(estimator, X):
         and X.flags.aligned
         and not X.strides[0] % X.itemsize
         and not X.strides[1] % X.itemsize
-        and (X.dtype.char == "B" or _has_finite_sum(X))
+        and (X.dtype.char == "B" or has_finite_sum(X))
     )
 
 
-def _has_finite_sum(X):
+def has_finite_sum(X):
     """Whether all numbers are finite; False is in doubt, as a sum may overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.isfinite(X.sum())

@@ -119,7 +119,6 @@ def test_options_of_fit(flowers, tmp_path, capsys, options, kind, parameters):
     assert ("the optimum lies between" in printed) == (kind != "SGDClassifier")
 
 
-@pytest.mark.skipif(not hasattr(fastlr, "MLPClassifier"), reason="needs MLPClassifier")
 def test_a_neural_network(flowers, tmp_path, capsys):
     code, *_ = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz", "--model", "mlp")
     assert code == 0 and type(fastlr.load(tmp_path / "m.npz")).__name__ == "MLPClassifier"

@@ -19,7 +19,7 @@ FLOORS = [
     {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
-SIDE_DOORS = {"datasets": {"npz"}, "readers": {"datasets", "npz"}}
+SIDE_DOORS = {"datasets": {"npz"}, "readers": {"datasets", "npz", "validate"}}
 
 
 def imported(path):

@@ -268,8 +268,8 @@ def _write_pictures(folder, model, part, predicted, image_shape):
     history = getattr(model, "history_", None)
     if history is not None:
         figures["history"] = plots.plot_history(history, best_epoch=getattr(model, "best_epoch_", None))
-    if len(model.classes_) <= 30:
-        truth, guess, classes = report.comparable(part.y, labels, model.classes_)
+    truth, guess, classes = report.comparable(part.y, labels, model.classes_)
+    if len(classes) <= 30:
         known = np.isin(truth, classes)
         matrix = metrics.confusion_matrix(truth[known], guess[known], labels=classes)
         figures["confusion"] = plots.plot_confusion(matrix, labels=model.classes_, log=True).figure
@@ -279,12 +279,12 @@ def _write_pictures(folder, model, part, predicted, image_shape):
             coef = model.coefs_[0].T
             titles = [f"unit {unit + 1}" for unit in range(len(coef))]
         figures["weights"] = plots.plot_weights(coef, image_shape=image_shape, classes=titles)
-        wrong = np.flatnonzero(labels != part.y)
+        wrong = np.flatnonzero(guess != truth)
         if len(wrong) and not sp.issparse(part.X):
             if proba is not None:
-                wrong = wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]
+                wrong = metrics.mistakes(truth, proba, labels=classes)
             figures["mistakes"] = plots.plot_mistakes(
-                part.X, part.y, labels, indices=wrong[:25], image_shape=image_shape, proba=proba
+                part.X, truth, guess, indices=wrong[:25], image_shape=image_shape, proba=proba
             )
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=120)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from fastlr import metrics
 from fastlr.linear_model.convex import ENDINGS
 from fastlr.progress import relative
+from fastlr.readers.table import listed
 
 _MOST_CLASSES = 20  # of a matrix that a terminal shows
 _WIDEST_NAME = 12
@@ -39,7 +40,7 @@ def data(name, parts, classes, target, scaling):
     rows = " and ".join(f"{part.X.shape[0]:,} {part.name}" for part in parts)
     lines = [
         f"{'standard input' if name == '-' else name}: {rows} rows, {X.shape[1]:,} features, {kind}",
-        f"target: {target}; {len(classes)} classes: {_listed(classes)}",
+        f"target: {target}; {len(classes)} classes: {listed(classes)}",
         f"scaling: {scaling or 'none'}",
     ]
     return "\n".join(lines) + "\n"
@@ -98,7 +99,7 @@ def scores(classes, parts, predictions):
     truth, predicted, classes = comparable(last.y, predicted, classes)
     unknown = np.setdiff1d(truth, classes)
     if len(unknown):
-        lines.append(f"The {last.name} data have labels that the model has not seen: {_listed(unknown)}")
+        lines.append(f"The {last.name} data have labels that the model has not seen: {listed(unknown)}")
     if len(classes) <= _MOST_CLASSES:
         lines += ["", f"confusions of the {last.name} data (rows: true class, columns: predicted class)"]
         lines += _matrix(truth, predicted, classes)
@@ -143,7 +144,7 @@ def _matrix(truth, predicted, classes):
 def accuracy(y, predicted, classes):
     """The accuracy of predictions in a sentence."""
     if not np.isin(*comparable(y, classes)).any():
-        return f"no accuracy: none of the labels ({_listed(np.unique(y))}) is a class of the model"
+        return f"no accuracy: none of the labels ({listed(np.unique(y))}) is a class of the model"
     truth, predicted = comparable(y, predicted)
     wrong = int(np.sum(truth != predicted))
     return f"accuracy {1 - wrong / len(y):.2%}: {wrong:,} of {len(y):,} rows are wrong"
@@ -153,9 +154,9 @@ def model(name, estimator):
     """What is in a model file."""
     lines = [f"{name}: {_in_a_line(estimator)}"]
     classes = getattr(estimator, "classes_", ())
-    lines.append(f"classes: {len(classes)}: {_listed(classes)}")
+    lines.append(f"classes: {len(classes)}: {listed(classes)}")
     names = getattr(estimator, "feature_names_in_", None)
-    named = "" if names is None else f": {_listed(names)}"
+    named = "" if names is None else f": {listed(names)}"
     lines.append(f"features: {estimator.n_features_in_:,}{named}")
     if hasattr(estimator, "coefs_"):
         layers = zip(estimator.coefs_, estimator.intercepts_, strict=True)
@@ -186,9 +187,3 @@ def _history(history):
         if name != "time" and len(values):
             lines.append(f"  {name:12} {values[0]:12.6g} to {values[-1]:.6g}")
     return ["", *lines]
-
-
-def _listed(values, most=12):
-    values = [str(value) for value in values]
-    more = f" and {len(values) - most:,} more" if len(values) > most else ""
-    return ", ".join(values[:most]) + more

@@ -168,8 +168,10 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         loss = Softmax(training.y, factor * weight, K)
         # As of a StandardScaler, which knows no class weights.
         plain = Softmax(training.y, training.weight, K)
-        penalty = ElasticNet(l1, l2, feature_units(self.scaling, data, training.unit, plain))
-        moments = data.moments(loss)
+        moments = spread = data.moments(loss)
+        if self.scaling == "standard" and self.class_weight is not None:
+            spread = data.moments(plain)
+        penalty = ElasticNet(l1, l2, feature_units(self.scaling, data.d, training.unit, spread))
         shift = centre(self.scaling, data, moments, self.fit_intercept)
         return [LinearProblem(data, loss, penalty, moments, shift, bool(self.fit_intercept))]
 

@@ -201,7 +201,7 @@ class LinearSVC(ConvexClassifier):
         plain = Softmax(y, training.weight, len(classes))
         moments = data.moments(plain)
         is_penalised = bool(self.fit_intercept and self.penalize_intercept)
-        units = feature_units(self.scaling, data, training.unit, plain)
+        units = feature_units(self.scaling, data.d, training.unit, moments)
         shift = centre(self.scaling, data, moments, self.fit_intercept and not is_penalised)
         penalty = ElasticNet(l1, l2, units, 1 / self.intercept_scaling if is_penalised else 0.0)
         problems = []

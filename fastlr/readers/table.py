@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from fastlr.validate import has_finite_sum
+
 
 @dataclass(frozen=True)
 class Table:
@@ -67,9 +69,10 @@ def column_of(target, n_columns, names, model):
     return column % n_columns
 
 
-def listed(names, most=20):
+def listed(names, most=12):
+    """The first names, and how many more there are."""
     names = [str(name) for name in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
@@ -100,10 +103,9 @@ def _check_features(X, names):
     if 0 in X.shape:
         raise ValueError(f"has {X.shape[0]} rows and {X.shape[1]} features; needed: one at least of each")
     values = X.data if sp.issparse(X) else X
-    # The sum tells in little memory that all is well; it may also be too large for its type.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if values.dtype.kind != "f" or np.isfinite(values.sum()):
-            return
+    # The sum tells in little memory that all is well.
+    if values.dtype.kind != "f" or has_finite_sum(values):
+        return
     if sp.issparse(X):
         bad, X = ~np.isfinite(X.data), X.tocoo()
         rows, columns = X.row[bad], X.col[bad]

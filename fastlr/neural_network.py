@@ -58,8 +58,8 @@ def _hidden(X, W1, bias, activation, n_threads):
 class _Network:
     """Weights under training: scores W2 f(W1 (x - shift) + b1) + b2 on raw features."""
 
-    def __init__(self, data, loss, options, weights, shift, metric):
-        self.data, self.loss, self.options = data, loss, options
+    def __init__(self, data, loss, options, alpha, weights, shift, metric):
+        self.data, self.loss, self.options, self.alpha = data, loss, options, alpha
         self.weights = weights  # W1 (h, d), b1 (h,), W2 (K, h), b2 (K,)
         self.velocities = [aligned_zeros(array.shape, array.dtype) for array in weights]
         self.scratch = aligned_zeros(weights[0].shape, weights[0].dtype)
@@ -73,7 +73,7 @@ class _Network:
         order, options = np.ascontiguousarray(order, dtype=np.intp), self.options
         arguments = (
             self.data.rows, self.loss.y, self.loss.s, order, batch_size, rates,
-            ACTIVATIONS.index(options.activation), float(options.alpha), float(options.momentum),
+            ACTIVATIONS.index(options.activation), self.alpha, float(options.momentum),
             bool(options.nesterovs_momentum), *self.weights, *self.velocities, self.shift, self.metric,
             self.scratch,
         )  # fmt: skip
@@ -110,9 +110,10 @@ class MLPClassifier(StochasticClassifier):
     """A network with one hidden layer and a softmax above it, trained by minibatch SGD with momentum.
 
     Minimises mean_i s_i loss_i + alpha / (2 B) (|W1|^2 + |W2|^2), B the size of a minibatch, as
-    scikit-learn's MLPClassifier does, the weights s_i scaled to mean one by `fit` and taken as they are by
-    `partial_fit`; two classes have one score. It starts from the random weights of Glorot and Bengio (2010)
-    that scikit-learn draws from the same `random_state`.
+    scikit-learn's MLPClassifier does; two classes have one score. Weights s_i are taken as they are by
+    `partial_fit`, while `fit` divides them, and alpha, by their mean: a weight counts like repeated samples.
+    It starts from the random weights of Glorot and Bengio (2010) that scikit-learn draws from the same
+    `random_state`.
 
     Parameters
     ----------
@@ -294,7 +295,7 @@ class MLPClassifier(StochasticClassifier):
     def _schedule(self):
         return minibatch.Schedule(self.learning_rate, float(self.learning_rate_init), float(self.power_t))
 
-    def _new_model(self, data, loss, units, shift, random):
+    def _new_model(self, data, loss, units, shift, random, mean_weight):
         if data.is_sparse:
             raise ValueError("MLPClassifier needs dense X; found a sparse matrix: use X.toarray().")
         h, K, dtype = self._n_hidden, loss.n_columns, np.dtype(self.dtype)
@@ -310,7 +311,10 @@ class MLPClassifier(StochasticClassifier):
                 random.uniform(-bound, bound, fan_out),
             ]
         weights[0] = weights[0] / units
-        return _Network(data, loss, self, [_aligned(array, dtype) for array in weights], shift, 1 / units**2)
+        weights = [_aligned(array, dtype) for array in weights]
+        # The loss counts samples, whatever their weights: so does what stands against it.
+        alpha = float(self.alpha) / mean_weight
+        return _Network(data, loss, self, alpha, weights, shift, 1 / units**2)
 
     def _put(self, model):
         W1, b1, W2, b2 = model.weights

@@ -131,7 +131,10 @@ class LinearProblem:
         """(W, b) after coef_ and intercept_ are rounded to dtype; b in float64."""
         W, b = W.astype(dtype, order="K"), b.astype(np.float64)
         offset = self.offset(W)
-        return W, (b - offset).astype(dtype) + offset
+        raw = b - offset
+        if self.intercept_is_free and self.loss.n_columns > 1:
+            raw -= raw.mean()  # the softmax sees differences only: of all optima the one in the middle
+        return W, raw.astype(dtype) + offset
 
     def start(self, dtype):
         """The best model without features."""

@@ -31,8 +31,11 @@ class StochasticClassifier(ProbabilityClassifier):
 
         _rate                                         name of the parameter that is the size of the first step
         _schedule(), _plan(n)                         minibatch.Schedule and Plan, for n rows
-        _new_model(data, loss, units, shift, random)  what `minibatch.train` needs: arrays `weights`, and
-                                                      `velocities` like them or none, for raw features
+        _new_model(data, loss, units, shift, random, mean_weight)
+                                                      what `minibatch.train` needs: arrays `weights`, and
+                                                      `velocities` like them or none, for raw features;
+                                                      `mean_weight` is what the weights of the loss have
+                                                      been divided by
         _put(model)                                   the weights of a fitted estimator into a new model;
                                                       returns whether they fit
         _attributes(model, training)                  what predictions need of a model, in arrays of its own
@@ -64,22 +67,22 @@ class StochasticClassifier(ProbabilityClassifier):
             return EarlyStopping(patience=self.n_iter_no_change, min_delta=max(self.tol or 0, 0))
         return None
 
-    def _model(self, training, random, previous=None, mean_weight=None):
+    def _model(self, training, random, previous=None, *, scale_weights=False):
         """The model to train, from the weights of `previous`, an estimator, where they fit. Weights of
-        samples are scaled to that mean, so that they do not change the size of the steps, or taken as they
-        are for None."""
+        samples are scaled to mean one, so that they do not change the size of the steps, or taken as they
+        are."""
         data, n_classes = Data(training.X, thread_count(self.n_threads)), len(training.classes)
         if data.is_sparse and self.scaling == "standard":
             raise ValueError("scaling='standard' needs dense X; found a sparse matrix.")
         weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
-        if mean_weight is not None:
-            weight = weight * (mean_weight / weight.mean())
+        mean_weight = weight.mean() if scale_weights else 1.0
         plain = Softmax(training.y, training.weight, n_classes)
         moments = data.moments(plain) if self.scaling == "standard" else None
         units = feature_units(self.scaling, data.d, training.unit, moments)
         shift = np.zeros(data.d) if moments is None else moments.mean
         with np.errstate(over="ignore"):  # the next line tells of units that are too small
-            model = self._new_model(data, Softmax(training.y, weight, n_classes), units, shift, random)
+            loss = Softmax(training.y, weight / mean_weight, n_classes)
+            model = self._new_model(data, loss, units, shift, random, mean_weight)
         self._check_units(units, model.weights[0].dtype)
         if previous is not None and np.array_equal(previous.classes_, training.classes):
             previous._put(model)
@@ -169,7 +172,7 @@ class StochasticClassifier(ProbabilityClassifier):
         training = validate.training(self, X, y, sample_weight)
         part, validation = self._validation(training, X_val, y_val, random)
         warm = self if self.warm_start and hasattr(self, "classes_") else None
-        model = self._model(part, random, warm, mean_weight=1.0)
+        model = self._model(part, random, warm, scale_weights=True)
         plan = self._plan(model.n)
         stopping = self._stopping()
         watcher = stopping.watch(plan.batches(model.n)) if stopping else None

@@ -14,7 +14,6 @@ from sklearn import linear_model
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import LogisticRegression
 from fastlr.solvers import ALIASES, NAMES, SOLVERS
@@ -602,21 +601,6 @@ def test_verbose_prints_the_reason_first(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"[fastlr] {clf.solver_reason_}"
     assert len(lines) == 1 + len(clf.history_["objective"])
-
-
-def not_for_l1(estimator):
-    """A check of digits beyond tol."""
-    name = "check_sample_weight_equivalence_on_sparse_data"
-    return {name: "found to within tol"} if estimator.penalty == "l1" else {}
-
-
-@parametrize_with_checks(
-    [LogisticRegression(), LogisticRegression("l1", max_iter=10000)], expected_failed_checks=not_for_l1
-)
-def test_scikit_learns_checks(estimator, check):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some are scikit-learn's own
-        check(estimator)
 
 
 # ---- forty random problems ------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import LogisticRegression, LogisticRegressionCV
 from fastlr.linear_model import folds, logistic_cv
@@ -427,25 +426,6 @@ def test_what_is_refused_leaves_no_trace(options):
 
 
 # ---- scikit-learn's conventions -------------------------------------------------------------------
-
-
-def cannot_be_as_exact(estimator):
-    """Equal to seven digits on sparse data takes a tighter tol than there is time for."""
-    name = "check_sample_weight_equivalence_on_sparse_data"
-    return {name: "tol"} if estimator.l1_ratios != (0.0,) else {}
-
-
-@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # scikit-learn's own, of y = NaN
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
-    [
-        LogisticRegressionCV(Cs=[0.01, 0.1], cv=3, tol=1e-14, max_iter=500, random_state=0),
-        LogisticRegressionCV(Cs=[0.1, 1.0], cv=3, l1_ratios=(0.5,), max_iter=200, random_state=0),
-    ],
-    expected_failed_checks=cannot_be_as_exact,
-)
-def test_estimator_checks(estimator, check):
-    check(estimator)
 
 
 def test_in_pipelines_and_searches():

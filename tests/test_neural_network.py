@@ -1,7 +1,6 @@
 """MLPClassifier: scikit-learn's network step by step, and what it shares with SGDClassifier."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as ScikitLearns
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import EarlyStopping, MLPClassifier
 
@@ -36,18 +34,6 @@ def scikit_learns(model):
     )  # fmt: skip
     options = {name: getattr(model, name) for name in shared}
     return ScikitLearns((12,), solver="sgd", tol=0, n_iter_no_change=10**6, **options)
-
-
-@parametrize_with_checks(
-    [MLPClassifier(5, learning_rate_init=0.1, max_iter=300, random_state=0)],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "minibatches are other ones",
-    },
-)
-def test_scikit_learns_checks(estimator, check):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some are scikit-learn's own
-        check(estimator)
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def test_the_certificate_of_the_start_is_sent_first(way, warm):
     minimise(problem, steps, *start, tol=0, max_iter=3)
     if warm:
         np.testing.assert_array_equal(sent[0].W, start[0])
-        np.testing.assert_allclose(sent[0].b, start[1], rtol=1e-14)
+        assert np.ptp(sent[0].b - start[1]) < 1e-14
     else:
         assert sent[0] is None
 
@@ -287,7 +287,7 @@ def test_every_step_gets_a_certificate(way):
     assert sent[0] is None
     for certificate, (W, b) in zip(sent[1:], points[:9], strict=True):
         np.testing.assert_array_equal(certificate.W, W)
-        np.testing.assert_allclose(certificate.b, b, rtol=1e-14)
+        assert np.ptp(certificate.b - b) < 1e-14
 
 
 # ---- the ways to end ------------------------------------------------------------------------------

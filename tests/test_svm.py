@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastlr import LinearSVC, LinearSVCCV
 
@@ -58,12 +57,6 @@ def true_null_objective(clf, y):
 
 
 # ---- against scikit-learn -------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # within scikit-learn
-@parametrize_with_checks([LinearSVC(), LinearSVC(penalize_intercept=False), LinearSVCCV(Cs=2, cv=2)])
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
 
 
 DATASETS = {"two classes": load_breast_cancer, "three classes": load_wine}

@@ -120,7 +120,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     dual_gaps_ : array of shape (F, L, m)
         The optimum of each fit lies at most that far below its objective.
     n_iter_ : array of shape (F, L, m)
-        Epochs or iterations of each fit, from the one before.
+        Epochs or iterations of each fit, from the one before; 1 where that was optimal.
     objective_, dual_gap_, null_objective_, converged_, history_
         Of the fit on all rows, as of :class:`~fastlr.LogisticRegression`; with `refit` only.
     solver_, solver_reason_ : str
@@ -250,7 +250,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
             "standard_errors_": choice.error,
             "coefs_paths_": coefs,
             "dual_gaps_": search.table("dual_gap", np.nan),
-            "n_iter_": search.table("n_iter", 0),
+            "n_iter_": np.maximum(search.table("n_iter", 0), 1),  # at least 1, as scikit-learn asks
         }
 
     def _without_refit(self, search):

@@ -104,7 +104,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         Whether each epoch has a new order.
     drop_last : bool, default=False
         Whether the incomplete last minibatch of an epoch is left out.
-    tol : float or None, default=1e-3
+    tol : float or None, default=1e-4
         Training ends when the mean log-loss improves by less than this for `n_iter_no_change` epochs.
         None runs all `max_iter` epochs. Not used with early stopping.
     n_iter_no_change : int, default=5
@@ -184,7 +184,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         max_iter=1000,
         shuffle=True,
         drop_last=False,
-        tol=1e-3,
+        tol=1e-4,
         n_iter_no_change=5,
         early_stopping=False,
         validation_fraction=0.1,
@@ -218,6 +218,11 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         self.warm_start = warm_start
         self.verbose = verbose
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = not self.momentum
+        return tags
+
     def _check_parameters(self):
         super()._check_parameters()
         number = validate.check_number
@@ -231,7 +236,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         size = min(self.batch_size or n, n)
         return minibatch.Plan(int(size), bool(self.shuffle), bool(self.drop_last))
 
-    def _new_model(self, data, loss, units, shift, random):
+    def _new_model(self, data, loss, units, shift, random, mean_weight):
         if data.is_sparse and self.momentum:
             raise ValueError("momentum needs dense X; found a sparse matrix.")
         ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio)

@@ -248,7 +248,7 @@ def test_folds_of_one_class(n_classes):
     assert np.isfinite(clf.scores_).all() and np.all(clf.scores_ < -5)
     assert clf.converged_ and clf.score(X, y) > -1
     if n_classes == 2:
-        assert not clf.coefs_paths_[..., :-1].any() and np.all(clf.n_iter_ == 0)
+        assert not clf.coefs_paths_[..., :-1].any() and np.all(clf.n_iter_ == 1)
         assert np.all(np.abs(clf.coefs_paths_[..., -1]) > 10)
 
 

@@ -104,7 +104,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         Whether each epoch has a new order.
     drop_last : bool, default=False
         Whether the incomplete last minibatch of an epoch is left out.
-    tol : float or None, default=1e-4
+    tol : float or None, default=2e-4
         Training ends when the mean log-loss improves by less than this for `n_iter_no_change` epochs.
         None runs all `max_iter` epochs. Not used with early stopping.
     n_iter_no_change : int, default=5
@@ -184,7 +184,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         max_iter=1000,
         shuffle=True,
         drop_last=False,
-        tol=1e-4,
+        tol=2e-4,
         n_iter_no_change=5,
         early_stopping=False,
         validation_fraction=0.1,

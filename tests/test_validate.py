@@ -94,3 +94,15 @@ def test_probabilities_of_any_scores(classes):
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(np.log(p[p > 1e-300]), log_p[p > 1e-300], rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(X, kept)
+
+
+@pytest.mark.parametrize("n", [1, 50])
+def test_bytes_are_scored_in_float32(n):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(256, size=(60, 40), dtype=np.uint8), np.arange(60) % 3
+    clf = LogisticRegression(scaling="standard", C=10.0).fit(X, y)
+    found, exact = clf.decision_function(X[:n]), X[:n].astype(np.float64) @ clf.coef_.T + clf.intercept_
+    assert found.dtype == clf.predict_proba(X[:n]).dtype == np.float64
+    size = X[:n] @ np.abs(clf.coef_).T + np.abs(clf.intercept_)
+    assert np.all(np.abs(found - exact) <= 8 * np.finfo(np.float32).eps * size)
+    assert np.any(found != exact)

@@ -17,15 +17,16 @@ class LinearScores(ScoreClassifier):
         return tags
 
     def _scores(self, X):
-        """Scores of shape (n, K), in the type of coef_."""
+        """Scores of shape (n, K), in the type of coef_; bytes are worked on in float32, as when fitting."""
         if not hasattr(self, "classes_"):  # scikit-learn's check takes as long as the scores of a row
             check_is_fitted(self)
         X = validate.features(self, X, reset=False)
-        coef = np.ascontiguousarray(self.coef_)
+        stored = self.coef_.dtype
+        coef = np.ascontiguousarray(self.coef_, dtype=np.float32 if X.dtype == np.uint8 else stored)
         intercept = np.asarray(self.intercept_, dtype=coef.dtype)
         if intercept.shape != (len(coef),):
             intercept = np.full(len(coef), intercept)
-        return Data(X, thread_count(self.n_threads)).scores(coef, intercept)
+        return Data(X, thread_count(self.n_threads)).scores(coef, intercept).astype(stored, copy=False)
 
     def decision_function(self, X):
         """Scores of the samples.

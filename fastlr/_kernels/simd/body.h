@@ -137,7 +137,7 @@ INLINE vec exp_of(vec x) {
     const vec n = shifted - (REAL)EXP_SHIFTER;
     const vec r = (clipped - n * (REAL)LN2_HIGH) - n * (REAL)LN2_LOW;
     vec p = splat(inverse_factorial[EXP_TERMS]);
-#pragma GCC unroll 16
+UNROLL
     for (int term = EXP_TERMS - 1; term >= 0; term--) p = p * r + inverse_factorial[term];
     return (vec)(((ivec)p + ((ivec)shifted << MANTISSA)) & normal);
 }
@@ -168,7 +168,7 @@ INLINE vec log_of(vec x) {
     const vec e = (vec)((ivec)shifter + exponent) - shifter;
     const vec f = (m - 1) / (m + 1), s = f * f;
     vec series = splat((REAL)1 / (2 * LOG_TERMS + 1));
-#pragma GCC unroll 16
+UNROLL
     for (int term = LOG_TERMS - 1; term >= 0; term--) series = series * s + (REAL)1 / (2 * term + 1);
     return e * (REAL)LN2_HIGH + (2 * f * series + e * (REAL)LN2_LOW);
 }
@@ -190,34 +190,34 @@ INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const 
                        REAL *Z, ptrdiff_t ldz) {
     vec sums[TILE_ROWS][TILE_CLASSES];
     ptrdiff_t j = 0;
-#pragma GCC unroll 8
+UNROLL
     for (int r = 0; r < TILE_ROWS; r++)
-#pragma GCC unroll 8
+UNROLL
         for (int c = 0; c < n_classes; c++) sums[r][c] = (vec){0};
 
     for (; j + LANES <= d; j += LANES) {
         vec x[TILE_ROWS];
         if (ahead)
-#pragma GCC unroll 8
+UNROLL
             for (int r = 0; r < n_rows; r++) __builtin_prefetch(ahead[r] + j, 0, 3);
-#pragma GCC unroll 8
+UNROLL
         for (int r = 0; r < n_rows; r++) x[r] = load(rows[r] + j);
-#pragma GCC unroll 8
+UNROLL
         for (int c = 0; c < n_classes; c++) {
             const vec w = load(W + c * ldw + j);
-#pragma GCC unroll 8
+UNROLL
             for (int r = 0; r < n_rows; r++) sums[r][c] += x[r] * w;
         }
     }
     if (j < d) {
-#pragma GCC unroll 8
+UNROLL
         for (int c = 0; c < n_classes; c++) {
             const vec w = load_first(W + c * ldw + j, d - j);
-#pragma GCC unroll 8
+UNROLL
             for (int r = 0; r < n_rows; r++) sums[r][c] += load_first(rows[r] + j, d - j) * w;
         }
     }
-#pragma GCC unroll 8
+UNROLL
     for (int c = 0; c < n_classes; c++) {
         const vec four[TILE_ROWS] = {sums[0][c], sums[1][c], sums[2][c], sums[3][c]};
         sums_of(four, n_rows, bias[c], Z + c * ldz);
@@ -276,9 +276,9 @@ INLINE void gradient_tile(const int n_classes, const int n_vectors, const ptrdif
                           const char *const *next, ptrdiff_t size, int beta, REAL *G, ptrdiff_t ldg) {
     /* n_last > 0: the tile is one vector of which only n_last features exist. */
     vec sums[TILE_CLASSES][TILE_VECTORS];
-#pragma GCC unroll 8
+UNROLL
     for (int c = 0; c < n_classes; c++)
-#pragma GCC unroll 8
+UNROLL
         for (int v = 0; v < n_vectors; v++) {
             const REAL *at = G + c * ldg + j + v * LANES;
             sums[c][v] = !beta ? (vec){0} : n_last ? load_first(at, n_last) : load(at);
@@ -288,18 +288,18 @@ INLINE void gradient_tile(const int n_classes, const int n_vectors, const ptrdif
         if (next)
             for (ptrdiff_t byte = 0; byte < n_vectors * LANES * size; byte += 64)
                 __builtin_prefetch(next[i] + j * size + byte, 0, 2);
-#pragma GCC unroll 8
+UNROLL
         for (int c = 0; c < n_classes; c++) r[c] = splat(R[c * ldr + i]);
-#pragma GCC unroll 8
+UNROLL
         for (int v = 0; v < n_vectors; v++) {
             const vec x = n_last ? load_first(rows[i] + j, n_last) : load(rows[i] + j + v * LANES);
-#pragma GCC unroll 8
+UNROLL
             for (int c = 0; c < n_classes; c++) sums[c][v] += r[c] * x;
         }
     }
-#pragma GCC unroll 8
+UNROLL
     for (int c = 0; c < n_classes; c++)
-#pragma GCC unroll 8
+UNROLL
         for (int v = 0; v < n_vectors; v++) {
             REAL *at = G + c * ldg + j + v * LANES;
             if (n_last)

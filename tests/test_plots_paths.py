@@ -175,7 +175,7 @@ def test_sparsity_marks_what_to_choose():
     ax = plots.plot_sparsity(path, X, y).axes[0]
     assert legend(ax) == ["best, and sparsest within 1 s.e.: C = 1,\n66.7% zeros, accuracy 80.00%"]
     path.coefs[np.argsort(path.Cs)[1]] = path.coefs[np.argsort(path.Cs)[3]]
-    path.coefs[path.Cs == 0.1, 0, 100] = 0
+    path.coefs[np.argsort(path.Cs)[1], 0, 100] = 0
     ax = plots.plot_sparsity(path, X, y).axes[0]
     best, sparse = ax.lines[1:]
     assert best.get_ydata()[0] == 0.8 and sparse.get_ydata()[0] == 0.79

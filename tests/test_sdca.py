@@ -81,7 +81,7 @@ def test_rare_classes_and_a_strong_intercept(K):
     rng = np.random.default_rng(0)
     n = 600
     y = np.r_[np.arange(K), np.minimum(rng.geometric(0.4, n - K) - 1, K - 1)]
-    X = sp.csr_matrix(sp.random(n, 50, 0.1, rng=rng))
+    X = sp.csr_matrix(sp.random(n, 50, 0.1, random_state=rng))
     result = run(build(X, y, np.ones(n)), 1e-8, max_iter=300)
     assert result.converged
 
@@ -278,7 +278,7 @@ def test_other_penalties_are_refused(penalty, C, match):
 
 def test_warm_start():
     rng = np.random.default_rng(0)
-    X = sp.random(300, 100, 0.1, "csr", rng=rng)
+    X = sp.random(300, 100, 0.1, "csr", random_state=rng)
     y = rng.integers(0, 4, 300)
     clf = LogisticRegression(penalty="l2", solver="sdca", tol=1e-8, warm_start=True, random_state=0)
     clf.fit(X, y)

@@ -127,6 +127,8 @@ def _polish(H, q, w, cut):
     three times at most. w and the gradient q change in place. Whether there was a step."""
     for step in range(3):
         free = np.flatnonzero((w != 0) | (cut == 0))
+        if len(free) == 0:  # SciPy before 1.14 refuses systems of no equations
+            return step > 0
         rows = H[free].astype(np.float64)
         slopes = q[free] + cut[free] * np.sign(w[free])
         try:

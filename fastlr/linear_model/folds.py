@@ -7,8 +7,10 @@ of l1_ratio, m values of C.
 
 import math
 import numbers
-import warnings
+import signal
+import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,18 +46,14 @@ def split(cv, training):
     """The folds of a splitter, as weights of the rows."""
     n, labels = len(training.y), training.classes[training.y]
     folds = []
-    with warnings.catch_warnings():
-        # That a class may be missing from a fold is provided for.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels):
-            fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)))
-            for name, weight in (("training", fold.training), ("held-out", fold.held)):
-                if not weight.any():
-                    raise ValueError(
-                        f"cv must leave {name} rows of positive weight in every fold; "
-                        f"fold {len(folds)} has none."
-                    )
-            folds.append(fold)
+    for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels):
+        fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)))
+        for name, weight in (("training", fold.training), ("held-out", fold.held)):
+            if not weight.any():
+                raise ValueError(
+                    f"cv must leave {name} rows of positive weight in every fold; fold {len(folds)} has none."
+                )
+        folds.append(fold)
     return folds
 
 
@@ -65,6 +63,28 @@ def workers(n_jobs, n_threads, n_tasks):
     n_jobs = n_threads if n_jobs is None else effective_n_jobs(int(n_jobs))
     n_jobs = min(n_jobs, n_tasks)
     return n_jobs, max(1, n_threads // n_jobs)
+
+
+@contextmanager
+def _held_interrupts():
+    """The signals SIGINT of this context, in a list that grows. The first raises nothing: a KeyboardInterrupt
+    that comes while the main thread takes a lock would leave that locked, and all threads waiting for it."""
+    before, held = signal.getsignal(signal.SIGINT), []
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or before is not signal.default_int_handler:
+        yield held
+        return
+
+    def hold(number, frame):
+        held.append(number)
+        if len(held) > 1:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield held
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_all(run, tasks, n_jobs, stop, report):
@@ -85,26 +105,32 @@ def run_all(run, tasks, n_jobs, stop, report):
     def failed():
         return any(future.done() and future.exception() for future in futures)
 
-    # Not joblib's threads, whose results are lost after an interrupt.
-    with single_threaded(), ThreadPoolExecutor(n_jobs) as pool:
-        futures = []
-        try:
-            for task in tasks:
-                futures.append(pool.submit(run_configured, task))
-            pending = futures
-            while pending and not failed():
-                # Windows does not see an interrupt in a wait without a limit.
-                pending = wait(pending, 0.1, FIRST_EXCEPTION).not_done
-                if report():
-                    stop.set()
-        except KeyboardInterrupt:
-            stop.set()
-            futures += [pool.submit(run_configured, task) for task in tasks[len(futures) :]]
-        except Exception:
-            stop.set()
-            raise
-        if failed():
-            stop.set()
+    futures = []
+
+    def run_in_pool():
+        # Not joblib's threads, whose results are lost after an interrupt.
+        with ThreadPoolExecutor(n_jobs) as pool:
+            try:
+                for task in tasks:
+                    futures.append(pool.submit(run_configured, task))
+                pending = futures
+                while pending and not failed():
+                    pending = wait(pending, 0.1, FIRST_EXCEPTION).not_done
+                    if report() or held:
+                        stop.set()
+            except KeyboardInterrupt:
+                stop.set()
+                futures.extend(pool.submit(run_configured, task) for task in tasks[len(futures) :])
+            except Exception:
+                stop.set()
+                raise
+            if failed():
+                stop.set()
+
+    with _held_interrupts() as held:
+        single_threaded(run_in_pool)
+    if held:
+        stop.set()
     return [future.result() for future in futures]
 
 

@@ -219,8 +219,7 @@ def minimise(
     began = time.perf_counter() if began is None else began
     max_time = np.inf if max_time is None else max_time
     run = _Run(problem, (W, b), tol, began, max_time, stored, report)
-    with single_threaded():
-        return _run_to_the_end(run, steps, max_iter, pace)
+    return single_threaded(lambda: _run_to_the_end(run, steps, max_iter, pace))
 
 
 def _run_to_the_end(run, steps, max_iter, pace):

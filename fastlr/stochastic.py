@@ -259,9 +259,13 @@ class StochasticClassifier(ProbabilityClassifier):
         order, seen = plan.order(model.n, rng), getattr(self, "t_", 0)
         model.steps(order, plan.batch_size, self._schedule().rates(seen, plan.batches(model.n)))
         self._check_finite(model)
-        vars(self).update(self._attributes(model, training), t_=seen + plan.batches(model.n))
-        self.velocities_ = [velocity.copy() for velocity in model.velocities]
-        self.n_iter_ = getattr(self, "n_iter_", 0) + 1
+        # At once, lest an interrupt leave half of a call.
+        vars(self).update(
+            self._attributes(model, training),
+            t_=seen + plan.batches(model.n),
+            velocities_=[velocity.copy() for velocity in model.velocities],
+            n_iter_=getattr(self, "n_iter_", 0) + 1,
+        )
         return self
 
     def _check_finite(self, model):

@@ -6,13 +6,15 @@ Shapes: n samples, d features, K score columns; W is (K, d), b is (K,). Nothing 
 import math
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
+import joblib
 import numpy as np
 import scipy.sparse as sp
 
 from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
+from fastlr.blas import openmp_limits
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
 # or a line of progress is never later than that.
@@ -31,11 +33,21 @@ def aligned_zeros(shape, dtype, order="C"):
     return room[start : start + size].view(dtype).reshape(shape, order=order)
 
 
+@cache
+def _processors(allowed):
+    """Those of so many that control groups and LOKY_MAX_CPU_COUNT leave; joblib reads files for it."""
+    return min(allowed, joblib.cpu_count())
+
+
 def available_threads():
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Threads that this process may have at work: one for each of its processors, but no more than OpenMP.
+
+    Limits of OpenMP are those that people set (OMP_NUM_THREADS, threadpoolctl), and that joblib sets in its
+    workers, so that all of them together have as many threads as there are processors.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(_processors(allowed), *openmp_limits(), allowed))
 
 
 @dataclass(frozen=True)

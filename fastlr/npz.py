@@ -3,22 +3,28 @@
 import io
 import math
 import os
-import shutil
-import tokenize
-import uuid
+import struct
+import sys
 import zipfile
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
-_MAX_DEFLATE_RATIO = 1032  # no deflate stream expands by more than this (zlib's documentation)
+from fastlr.atomic import replacing
+
+MAX_DEFLATE_RATIO = 1032  # no deflate stream expands by more than this (zlib's documentation)
+_USUAL_RATIO = 16  # what claims to expand by more is counted first
 _SLACK = 1 << 20
+_CHUNK = 1 << 20  # bytes read at a time
+_MAX_NDIM = 32  # NumPy 1.x allows no more dimensions
+_LONGEST_HEADER = 1 << 14  # bytes; NumPy reads no longer ones
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+# What zipfile raises on nonsense.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error)
 
 
 def check_size(found, needed, where):
@@ -50,28 +56,62 @@ def read_array(stream, size, where):
     ValueError
         If it is not a .npy file, its header does not fit its size, or it holds objects.
     """
-    version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:
-        raise ValueError(f"{where}: .npy version {version} is unknown; needed: (1, 0) or (2, 0)")
+    _read_header(stream, size, where)
+    stream.seek(0)
+    return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def map_array(path):
+    """The array of a .npy file, mapped into memory, so that nothing is copied."""
+    with open(path, "rb") as stream:
+        start, *claim = _read_header(stream, os.fstat(stream.fileno()).st_size, path)
+    shape, is_fortran, dtype = claim
+    if 0 in shape:  # nothing to map
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", start, shape, "F" if is_fortran else "C")
+
+
+def _read_header(stream, size, where):
+    """Place of the data, shape, order and type of a .npy file of `size` bytes, which are what these need."""
+    head = io.BytesIO(stream.read(_LONGEST_HEADER))  # a header that claims gigabytes ends here
     try:
-        shape, _, dtype = _HEADERS[version](stream)
-    except (SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        version = np.lib.format.read_magic(head)
+        if version not in _HEADERS:
+            raise ValueError(f".npy version {version} is unknown; needed: (1, 0) or (2, 0)")
+        shape, is_fortran, dtype = _HEADERS[version](head)
+    except Exception as error:  # Python's parser and NumPy have many types for this
         raise ValueError(f"{where}: damaged header ({error})") from error
     if dtype.hasobject:
         raise ValueError(f"{where} holds pickled objects; needed: numbers or strings")
-    check_size(size - stream.tell(), math.prod(shape) * dtype.itemsize, where)
-    stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
+    if dtype.itemsize == 0 or len(shape) > _MAX_NDIM or any(n is True or n is False or n < 0 for n in shape):
+        raise ValueError(f"{where}: damaged header (shape {shape} and type {dtype} make no array)")
+    # NumPy refuses a product of the non-zero lengths beyond sys.maxsize even for an empty array.
+    if math.prod(length for length in shape if length) * dtype.itemsize > sys.maxsize:
+        raise ValueError(f"{where}: truncated: its header gives shape {shape}, larger than any array")
+    check_size(size - head.tell(), math.prod(shape) * dtype.itemsize, where)
+    return head.tell(), shape, is_fortran, dtype
 
 
 @contextmanager
 def open_npz(path):
     """The archive as a ZipFile; damage found while it is open becomes a ValueError that names the file."""
+    size = os.path.getsize(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            # Members that overlap could hold more than any file of this size.
+            if sum(info.compress_size for info in archive.infolist()) > size:
+                raise ValueError(f"{path}: not an intact npz file (its members claim to be larger than it)")
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{path}: not an intact npz file ({error})") from error
+
+
+def count_bytes(stream, limit):
+    """Bytes left in `stream`, counted in constant memory; stops soon after `limit`."""
+    count = 0
+    while count < limit and (chunk := stream.read(_CHUNK)):
+        count += len(chunk)
+    return count
 
 
 def read_member(archive, name, path):
@@ -84,9 +124,12 @@ def read_member(archive, name, path):
             f"{path}: has no array {name!r}; found: {', '.join(archive.namelist()) or 'nothing'}"
         ) from None
     known = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    if not known or info.file_size > _MAX_DEFLATE_RATIO * info.compress_size + _SLACK:
+    if not known or info.file_size > MAX_DEFLATE_RATIO * info.compress_size + _SLACK:
         raise ValueError(f"{where} cannot hold the {info.file_size} bytes it claims")
     with archive.open(info) as stream:
+        if info.file_size > _USUAL_RATIO * info.compress_size + _SLACK:
+            check_size(count_bytes(stream, info.file_size), info.file_size, where)
+            stream.seek(0)
         return read_array(stream, info.file_size, where)
 
 
@@ -98,27 +141,10 @@ def as_bytes(array):
 
 
 def write(members, path):
-    """Writes an archive of members, bytes by name, uncompressed.
-
-    First beside `path`, then in its place: whatever fails leaves the file that was there. Devices and pipes
-    are written to, not replaced.
-    """
+    """Writes an archive of members, bytes by name, uncompressed; failure leaves the file that was there."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, member in members.items():
             archive.writestr(zipfile.ZipInfo(name), member)  # of no date: same content, same file
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        Path(path).write_bytes(content.getbuffer())
-        return
-    path = Path(os.path.realpath(path))  # a link goes on pointing to the file
-    temporary = path.with_name(f".fastlr-{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)  # what was private stays so
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(content.getbuffer())

@@ -10,7 +10,7 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas", "npz", "callbacks", "terminal", "crew"},
+    {"validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from fastlr.npz import check_size
+from fastlr.npz import check_size, count_bytes
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20  # bytes read at a time
@@ -71,7 +71,7 @@ def read_idx(path):
                 dtype, shape, n_bytes = _read_header(stream, path)
                 # First pass: count the bytes, which checks gzip's checksum too, and throw them
                 # away. gzip's own size field is not to be trusted.
-                check_size(_count_bytes(stream, n_bytes + 1), n_bytes, path)
+                check_size(count_bytes(stream, n_bytes + 1), n_bytes, path)
                 stream.seek(4 + 4 * len(shape))
                 return _read_array(stream, dtype, shape, n_bytes, path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -97,14 +97,6 @@ def _read_header(stream, path):
     if math.prod(size for size in shape if size) * dtype.itemsize > sys.maxsize:
         raise ValueError(f"{path}: IDX header gives shape {shape}, larger than any array")
     return dtype, shape, math.prod(shape) * dtype.itemsize
-
-
-def _count_bytes(stream, limit):
-    """Bytes left in `stream`, counted in constant memory; stops soon after `limit`."""
-    count = 0
-    while count < limit and (chunk := stream.read(_CHUNK)):
-        count += len(chunk)
-    return count
 
 
 def _read_array(stream, dtype, shape, n_bytes, path):

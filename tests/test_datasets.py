@@ -6,6 +6,7 @@ import os
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -255,9 +256,10 @@ def test_load_mat(tmp_path, do_compression, kind):
     [
         ({"X": None}, "has no variable 'X'"),
         ({"y": None}, "has no variable 'y'"),
-        ({"X": "text"}, "X holds <U4; needed: a full matrix"),
-        ({"X": np.ones((20, 16)) * 1j}, "X holds complex128"),
-        ({"X": sp.csc_array(np.eye(20, 16))}, "X holds"),
+        ({"X": "text"}, "X holds text; needed: a full matrix"),
+        ({"X": np.ones((20, 16)) * 1j}, "X holds complex numbers"),
+        ({"X": sp.csc_array(np.eye(20, 16))}, "X holds a sparse matrix"),
+        ({"X": np.array([np.ones(20), 1], dtype=object)}, "X holds cells"),
         ({"X": np.ones((20, 4, 4))}, r"X has shape \(20, 4, 4\)"),
         ({"X": np.ones((20, 15))}, "15 pixels make no square; transpose=False"),
         ({"y": np.ones((19, 1))}, r"y has shape \(19, 1\); needed: \(20, 1\)"),
@@ -302,6 +304,66 @@ def test_load_mat_survives_damage(tmp_path, do_compression):
         except ValueError:
             refused += 1
     assert refused > len(damaged) / 4
+
+
+def mat_bytes(order, variables, compress=False):
+    """A .mat file, written independently of scipy: any byte order, parts of any type."""
+    content = b"MATLAB 5.0".ljust(124) + struct.pack(f"{order}H", 0x0100)
+    content += struct.pack(f"{order}H", 0x4D49)
+
+    def part(kind, data):
+        if len(data) <= 4:
+            return struct.pack(f"{order}I", len(data) << 16 | kind) + data.ljust(4, b"\0")
+        return struct.pack(f"{order}II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    for name, (kind, array) in variables.items():
+        body = part(6, struct.pack(f"{order}II", 6, 0)) + part(5, struct.pack(f"{order}2i", *array.shape))
+        body += part(1, name.encode()) + part(kind, array.tobytes(order="F"))
+        element = struct.pack(f"{order}II", 14, len(body)) + body
+        if compress:
+            packed = zlib.compress(element)
+            element = struct.pack(f"{order}II", 15, len(packed)) + packed
+        content += element
+    return content
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("order", "<>")
+def test_load_mat_of_any_byte_order_and_type(tmp_path, order, compress):
+    codes = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+    for kind, dtype in codes.items():
+        array = np.arange(12).reshape(3, 4).astype(order + dtype)
+        content = mat_bytes(order, {"X": (kind, array), "y": (kind, array[:, :1])}, compress)
+        X, y = datasets.load_mat(write(tmp_path / "a.mat", content), transpose=False)
+        np.testing.assert_array_equal(X, array)
+        assert X.dtype == np.dtype(dtype) and X.flags.writeable and y.tolist() == [0, 4, 8]
+
+
+@pytest.mark.parametrize("kind", [0, 8, 14, 20, 255, 60000])
+@pytest.mark.parametrize("compress", [False, True])
+def test_load_mat_refuses_types_that_do_not_exist(tmp_path, kind, compress):
+    """scipy crashes on them; the checksum of a compressed variable does not stop someone who means it."""
+    content = mat_bytes("<", {"X": (kind, np.ones((3, 4))), "y": (9, np.ones((3, 1)))}, compress)
+    with pytest.raises(ValueError, match=f"type {kind}"):
+        datasets.load_mat(write(tmp_path / "a.mat", content))
+
+
+@pytest.mark.parametrize("claim", [24, 40, 2**31, 2**32 - 8])
+def test_load_mat_believes_no_length(tmp_path, claim):
+    """The claims lie in compressed parts, where no size of a file limits them."""
+    content = mat_bytes("<", {"X": (9, np.ones((2, 2))), "y": (9, np.ones((2, 1)))})
+    place = content.index(struct.pack("<II", 9, 32)) + 4
+    inner = content[128:place] + struct.pack("<I", claim) + content[place + 4 :]
+    packed = zlib.compress(inner)
+    path = write(tmp_path / "a.mat", content[:128] + struct.pack("<II", 15, len(packed)) + packed)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"a\.mat: damaged MATLAB file"):
+            datasets.load_mat(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
 
 
 def test_load_digits_is_a_stratified_split():

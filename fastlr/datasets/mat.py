@@ -1,16 +1,23 @@
 """MATLAB's .mat files of images and labels, as a well-known course hands them out."""
 
+import io
 import math
+import os
 import struct
-import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 _HEADER = 128  # bytes before the first element of a version 5 file
-_MATRIX = 14
-_NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13}  # types of plain numbers: miINT8 to miUINT64
+_MATRIX, _COMPRESSED = 14, 15  # types of elements
+_INT8, _INT32, _UINT32 = 1, 5, 6
+_NUMBERS = {
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
+}  # fmt: skip
+_OTHER_CLASSES = {1: "cells", 2: "a structure", 3: "an object", 4: "text", 5: "a sparse matrix"}
 _NUMERIC_CLASSES = range(6, 16)  # mxDOUBLE_CLASS to mxUINT64_CLASS
+_OPAQUE_CLASS = 17  # has no dimensions
 _COMPLEX = 0x0800
 
 
@@ -40,7 +47,7 @@ def load_mat(path, *, transpose=True, ten_is_zero=True):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, of another version (7.3 is HDF5, which scipy does not read), has no
+        If the file is damaged, of another version (7.3 is HDF5), has no
         X or y, if these are not real numbers of n rows, or the d pixels make no square to transpose.
 
     Examples
@@ -59,8 +66,7 @@ def load_mat(path, *, transpose=True, ten_is_zero=True):
     >>> y
     array([0])
     """
-    found = _load(path)
-    X, y = (_numbers(found, name, path) for name in ("X", "y"))
+    X, y = _load(path)
     if X.ndim != 2:
         raise ValueError(f"{path}: X has shape {X.shape}; needed: (n, d), an image in each row")
     if y.size != len(X):
@@ -75,78 +81,108 @@ def load_mat(path, *, transpose=True, ten_is_zero=True):
 
 
 def _load(path):
-    """The variables X and y of the file, those that are there."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import matfile_version
+    """The arrays X and y of the file.
 
-    path = Path(path)
-    with path.open("rb") as stream:
-        try:
-            version = matfile_version(stream)[0]
-        except Exception as error:  # scipy has many types for this
-            raise ValueError(f"{path}: not a MATLAB file ({error})") from error
-        if version == 2:
-            raise ValueError(
-                f"{path}: a MATLAB file of version 7.3, which is HDF5; needed: version 5 to 7 "
-                "(in MATLAB: save(file, 'X', 'y', '-v7'))"
-            )
-        if version != 1:
-            raise ValueError(f"{path}: a MATLAB file of version 4; needed: version 5 to 7")
-        _check_tags(stream, path)
-        stream.seek(0)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of variables that nobody asks for
-                return loadmat(stream, variable_names=["X", "y"])
-        except Exception as error:  # OSError, too: scipy's for a file that ends too early
-            raise ValueError(f"{path}: truncated or damaged MATLAB file ({error})") from error
-
-
-def _check_tags(stream, path):
-    """Refuses damaged type tags of numeric arrays, which scipy believes and crashes on.
-
-    Compressed variables need no such check: they carry a checksum, which scipy compares.
+    scipy's reader believes the tags of a file, and crashes where these lie. This one reads arrays of numbers
+    only, and takes no more memory than their bytes.
     """
-    size = stream.seek(0, 2)
-    stream.seek(_HEADER - 2)
-    order = "<" if stream.read(2) == b"IM" else ">"
-    while (start := stream.tell()) + 8 <= size:
-        kind, length = struct.unpack(f"{order}II", stream.read(8))
-        end = start + 8 + length
-        if end > size:
-            raise ValueError(f"{path}: truncated MATLAB file: {size} bytes; its tags need {end}")
-        if kind == _MATRIX:
-            _check_matrix(stream, order, end, path)
-        stream.seek(end)
+    path, found = Path(path), {}
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        order = _byte_order(stream.read(_HEADER), path)
+        while (start := stream.tell()) + 8 <= size:
+            kind, length = struct.unpack(f"{order}II", stream.read(8))
+            if (end := start + 8 + length) > size:
+                raise ValueError(f"{path}: truncated MATLAB file: {size} bytes; its tags need {end}")
+            if length and kind in (_MATRIX, _COMPRESSED):
+                content = stream.read(length)
+                try:
+                    found |= _variable(content, order, kind == _COMPRESSED)
+                except (ValueError, zlib.error) as error:
+                    raise ValueError(f"{path}: {error}") from error
+            stream.seek(end)
+    for name in ("X", "y"):
+        if name not in found:
+            raise ValueError(f"{path}: has no variable {name!r}; needed: X (n, d) and y (n, 1)")
+    return found["X"], found["y"]
 
 
-def _check_matrix(stream, order, end, path):
-    """Checks the parts of an array: flags, dimensions, name, and for numbers the real and imaginary part."""
-    kinds, flags = [], 0
-    while stream.tell() + 8 <= end and len(kinds) < 5:
-        kind, length = struct.unpack(f"{order}II", stream.read(8))
-        if kind >> 16:  # a small element: length and type share a word, and the next one is the data
-            kind, length = kind & 0xFFFF, 0
-        elif not kinds:
-            flags = struct.unpack(f"{order}I", stream.read(4))[0]
-            stream.seek(-4, 1)
-            if flags & 0xFF not in _NUMERIC_CLASSES:
-                return  # text, cells and structures, which are not asked for or refused later
-        kinds.append(kind)
-        stream.seek(-(-length // 8) * 8, 1)  # data end at a multiple of 8 bytes
-    needed = 5 if flags & _COMPLEX else 4
-    if len(kinds) < needed or stream.tell() > end or not set(kinds) <= _NUMBERS:
-        raise ValueError(f"{path}: damaged MATLAB file: an array with parts of types {kinds}")
+def _byte_order(header, path):
+    """ "<" or ">", which a file of version 5 to 7 tells at the end of its header."""
+    if len(header) == _HEADER and 0 in header[:4]:
+        raise ValueError(f"{path}: a MATLAB file of version 4; needed: version 5 to 7")
+    order = {b"IM": "<", b"MI": ">"}.get(header[_HEADER - 2 :])
+    version = 0 if order is None else struct.unpack(f"{order}H", header[_HEADER - 4 : -2])[0] >> 8
+    if version == 2:
+        raise ValueError(
+            f"{path}: a MATLAB file of version 7.3, which is HDF5; needed: version 5 to 7 "
+            "(in MATLAB: save(file, 'X', 'y', '-v7'))"
+        )
+    if version != 1:
+        raise ValueError(f"{path}: not a MATLAB file of version 5 to 7")
+    return order
 
 
-def _numbers(found, name, path):
-    if name not in found:
-        raise ValueError(f"{path}: has no variable {name!r}; needed: X (n, d) and y (n, 1)")
-    array = found[name]
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        kind = getattr(array, "dtype", type(array).__name__)
-        raise ValueError(f"{path}: {name} holds {kind}; needed: a full matrix of real numbers")
-    return array
+def _variable(content, order, is_compressed):
+    """{name: array} of an element that is X or y, and {} of any other, of which only the start is read."""
+    source = io.BytesIO(content)
+    if is_compressed:
+        source = _Inflated(content)
+        if len(tag := source.read(8)) < 8 or struct.unpack(f"{order}I", tag[:4])[0] != _MATRIX:
+            raise ValueError("damaged MATLAB file: a compressed element that is no array")
+    flags = np.frombuffer(_part(source, order, {_UINT32: "u4"}), f"{order}u4")
+    kind = int(flags[0]) & 0xFF if len(flags) == 2 else 0
+    if kind == _OPAQUE_CLASS:
+        return {}
+    shape = np.frombuffer(_part(source, order, {_INT32: "i4"}), f"{order}i4").tolist()
+    name = bytes(_part(source, order, {_INT8: "i1"})).decode("latin-1")
+    if name not in ("X", "y"):
+        return {}
+    if kind not in _NUMERIC_CLASSES or flags[0] & _COMPLEX:
+        what = "complex numbers" if kind in _NUMERIC_CLASSES else _OTHER_CLASSES.get(kind, "something else")
+        raise ValueError(f"{name} holds {what}; needed: a full matrix of real numbers")
+    values = _part(source, order, _NUMBERS)
+    if min(shape, default=-1) < 0 or math.prod(shape) != len(values):
+        raise ValueError(f"damaged MATLAB file: {name} has {len(values)} values; its shape {tuple(shape)}")
+    if is_compressed and not source.is_whole():
+        raise ValueError(f"truncated or damaged MATLAB file: {name} does not end where it should")
+    return {name: values.astype(values.dtype.newbyteorder("=")).reshape(shape, order="F")}
+
+
+def _part(source, order, types):
+    """The values of the next part of an array, which is of one of these types: NumPy's names by MATLAB's."""
+    if len(tag := source.read(8)) < 8:
+        raise ValueError("truncated MATLAB file: a part of an array is missing")
+    kind, length = struct.unpack(f"{order}II", tag)
+    if small := kind >> 16:  # length and type share a word, and the next one is the data
+        kind, length, data = kind & 0xFFFF, small, tag[4 : 4 + small]
+    else:
+        data = source.read(length)
+        source.read(-length % 8)  # data end at a multiple of 8 bytes
+    if kind not in types or len(data) < length or length % (dtype := np.dtype(order + types[kind])).itemsize:
+        raise ValueError(
+            f"damaged MATLAB file: a part of an array of type {kind}, {len(data)} of {length} bytes"
+        )
+    return np.frombuffer(data, dtype)
+
+
+class _Inflated:
+    """A compressed stream, which is expanded no further than it is read."""
+
+    def __init__(self, content):
+        self._inflater, self._rest = zlib.decompressobj(), content
+
+    def read(self, n):
+        """The next n bytes, or those that are left; memory is taken as they come."""
+        if n == 0:  # which zlib takes as no limit
+            return b""
+        data = self._inflater.decompress(self._rest, n)
+        self._rest = self._inflater.unconsumed_tail
+        return data
+
+    def is_whole(self):
+        """Whether this is its end, and its checksum is right."""
+        return not self.read(1) and self._inflater.eof
 
 
 def _upright(X, path):

@@ -1,10 +1,12 @@
 """Tables from files of arrays: npz, npy, libsvm, .mat and IDX."""
 
+import os
+
 import numpy as np
 import scipy.sparse as sp
 
 from fastlr.datasets import load_mat, load_mnist_idx
-from fastlr.npz import open_npz, read_member
+from fastlr.npz import MAX_DEFLATE_RATIO, map_array, open_npz, read_member
 from fastlr.readers.table import Table, column_of, refuse_target
 
 # Names of features and labels in .npz files, in any case; the first that are there count.
@@ -49,7 +51,7 @@ def read_npz(path, target, model):
         elif not is_sparse and y_name in lower:
             labels, where = read(y_name), f"array {lower[y_name]!r}"
         if is_sparse:
-            X, shape = _load_sparse(path), None
+            X, shape = _load_sparse(read, os.path.getsize(path)), None
         else:
             X, shape = _flat(read(X_name))
         test = None
@@ -67,31 +69,35 @@ def _npz_target(target, lower, read):
     if name.lower() in lower:
         return read(name.lower()), f"array {name!r}"
     if name.endswith(".npy"):
-        return _load_npy(name), name
+        return map_array(name), name
     raise ValueError(
         f"target {name!r} is neither an array of it nor a .npy file; found: {', '.join(lower.values())}"
     )
 
 
-def _load_sparse(path):
-    X = sp.csr_matrix(sp.load_npz(path))
+def _load_sparse(read, size):
+    """The matrix of scipy.sparse.save_npz in a file of `size` bytes; scipy's reader checks nothing."""
+    kinds = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "bsr": sp.bsr_matrix}
+    kind, shape = read("format"), read("shape")
+    kind = kind.item().decode("ascii", "replace") if kind.dtype.kind == "S" and kind.ndim == 0 else str(kind)
+    if kind not in kinds or shape.shape != (2,) or shape.dtype.kind != "i":
+        raise ValueError(
+            f"is a sparse matrix of format {kind} and shape {shape}; needed: csr, csc or bsr, (n, d)"
+        )
+    parts = read("data"), read("indices"), read("indptr")
+    if [part.dtype.kind for part in parts[1:]] != ["i", "i"] or parts[0].dtype.kind not in "biuf":
+        raise ValueError(
+            f"is a sparse matrix of {', '.join(str(part.dtype) for part in parts)}; needed: numbers"
+        )
+    if shape[0] > MAX_DEFLATE_RATIO * size or 0 in parts[0].shape[1:]:  # even labels would need more
+        raise ValueError(f"is too small for a sparse matrix of shape {tuple(shape.tolist())}")
+    X = kinds[kind](parts, shape=tuple(shape.tolist()))
     X.check_format(full_check=True)  # a damaged index would be followed out of memory
-    return X
-
-
-def _load_npy(path):
-    """The array of a .npy file, mapped into memory, so that its size is checked and nothing is copied."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except EOFError as error:
-        raise ValueError(f"not a .npy file ({error})") from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError("not a .npy file")
-    return array
+    return sp.csr_matrix(X)
 
 
 def read_npy(path, target, model):
-    array = _load_npy(path)
+    array = map_array(path)
     if array.ndim != 2:
         raise ValueError(f"has shape {array.shape}; needed: a matrix, whose last column is the target")
     column = column_of(target, array.shape[1], None, model)
@@ -107,7 +113,10 @@ def read_libsvm(path, target, model):
     from sklearn.datasets import load_svmlight_file
 
     refuse_target(target)
-    X, y = load_svmlight_file(str(path), n_features=None if model is None else model.n_features)
+    try:
+        X, y = load_svmlight_file(str(path), n_features=None if model is None else model.n_features)
+    except OverflowError as error:
+        raise ValueError("has the number of a feature beyond 2^31 - 1") from error
     return Table(X, y, None, "the first word of each line")
 
 

@@ -293,13 +293,30 @@ def test_folders_are_made_before_the_work(flowers, tmp_path, capsys):
     assert told == f"fastlr: {flowers}: is a file; needed: a folder\n"
 
 
-def test_a_model_that_cannot_be_written(flowers, tmp_path, capsys, monkeypatch):
-    def save(model, path):
-        raise OSError(28, "No space left on device", "a file beside it")
+def full(*_):
+    raise OSError(28, "No space left on device", "a file beside it")
 
-    monkeypatch.setattr(fastlr, "save", save)
+
+def test_a_model_that_cannot_be_written(flowers, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(os, "fsync", full)
     code, printed, told = run(capsys, "fit", flowers, "--out", tmp_path / "m.npz")
     assert (code, printed, told) == (1, "", f"fastlr: {tmp_path / 'm.npz'}: No space left on device\n")
+
+
+def test_pictures_and_predictions_on_a_full_disk(flowers, model, tmp_path, capsys, monkeypatch):
+    """The model is safe by then, older files stay, and no half of a new one."""
+    labels, folder, out = tmp_path / "labels.txt", tmp_path / "pictures", tmp_path / "new.npz"
+    labels.write_text("older")
+    true_fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, told = run(capsys, "predict", model, flowers, "--out", labels)
+    assert told == f"fastlr: {labels}: No space left on device\n"
+    assert code == 1 and labels.read_text() == "older"
+    monkeypatch.setattr(os, "fsync", lambda file: full() if any(folder.glob(".*")) else true_fsync(file))
+    code, _, told = run(capsys, "fit", flowers, "--out", out, "--plots", folder)
+    assert told == f"fastlr: {folder / 'history.png'}: No space left on device\n"
+    assert code == 1 and list(folder.iterdir()) == [] and fastlr.load(out).converged_
+    assert set(os.listdir(tmp_path)) == {"flowers.csv", "labels.txt", "model.npz", "new.npz", "pictures"}
 
 
 @pytest.mark.parametrize(

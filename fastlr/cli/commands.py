@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import math
 import os
 import sys
@@ -15,8 +16,9 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 import fastlr
+from fastlr.atomic import replacing
 from fastlr.cli import report
-from fastlr.cli.demo import run_demo
+from fastlr.cli.demo import run_demo, save_picture
 from fastlr.readers import Table, read_table
 
 _SMALLEST_IMAGE = 64  # pixels; squares of fewer features are more likely no images
@@ -127,7 +129,7 @@ def fit(options):
         model.fit(_named(table.X, table.names), table.y, **limits)
     seconds = time.perf_counter() - began
     model.verbose = type(model)().verbose  # of this fit, and not of those to come
-    _save(model, options.out)  # first of all: nothing that comes now can lose it
+    fastlr.save(model, options.out)  # first of all: nothing that comes now can lose it
     is_interrupted = model.status_ == "interrupted"
     if advice := _ADVICE.get((model.status_, MODELS[options.model].is_certified)):
         say(f"warning: not converged, {report.distance(model)}: {advice}")
@@ -148,13 +150,6 @@ _ADVICE = {
     ("stalled", True): "give a larger --tol or --scaling standard",
     ("diverged", True): "give a smaller --C or --scaling standard",
 }
-
-
-def _save(model, path):
-    try:
-        fastlr.save(model, path)
-    except OSError as error:  # of a file beside it that the user has not heard of
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _tell(options, model, parts, table, scaling, seconds):
@@ -287,7 +282,7 @@ def _write_pictures(folder, model, part, predicted, image_shape):
                 part.X, truth, guess, indices=wrong[:25], image_shape=image_shape, proba=proba
             )
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        save_picture(figure, folder / f"{name}.png")
         yield folder / f"{name}.png"
 
 
@@ -306,7 +301,8 @@ def predict(options):
     with contextlib.ExitStack() as stack:
         stream = sys.stdout
         if options.out is not None:
-            stream = stack.enter_context(open(options.out, "w", encoding="utf-8", newline=""))
+            file = stack.enter_context(replacing(options.out))
+            stream = io.TextIOWrapper(file, encoding="utf-8", newline="")
         if options.proba:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["label", *model.classes_])

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from fastlr import EarlyStopping, LogisticRegression, SGDClassifier, __version__, datasets
+from fastlr.atomic import replacing
 
 
 def run_demo(mnist, out):
@@ -166,5 +167,11 @@ def _write_pictures(out, sparse, certificate, sgd, X, y, X_test, y_test):
     print()
     for name, figure in figures.items():
         path = out / f"{name}.png"
-        figure.savefig(path, dpi=120)
+        save_picture(figure, path)
         print(f"wrote {path}")
+
+
+def save_picture(figure, path):
+    """Writes a figure as PNG; a full disk leaves no half of it."""
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=120)

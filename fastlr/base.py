@@ -1,10 +1,15 @@
 """What all classifiers share: threads, units of the features, and predictions from scores."""
 
+import inspect
+import warnings
+
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
+from sklearn import exceptions
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from fastlr import validate
+from fastlr._version import __version__
 from fastlr.callbacks import CallbackSupportMixin
 from fastlr.data import available_threads
 
@@ -35,9 +40,40 @@ def feature_units(scaling, d, unit, moments):
     return np.full(d, unit if scaling == "unit" else 1.0)
 
 
+class InconsistentVersionWarning(exceptions.InconsistentVersionWarning):
+    """A pickle comes from another version of fastlr; scikit-learn's warning of this name, of its own pickles,
+    is caught by the same filters."""
+
+    def __str__(self):
+        return (
+            f"this {self.estimator_name} was pickled by fastlr {self.original_sklearn_version}; this is "
+            f"{self.current_sklearn_version}, where it may predict otherwise or fail. Models written by "
+            "fastlr.save are read by every later version."
+        )
+
+
 class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Prediction from scores; subclasses have `classes_` and `_scores(X)` of shape (n, K), K = 1 column for
     two classes."""
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_fastlr_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        found = state.pop("_fastlr_version", "of an unknown version")
+        if found != __version__:
+            name = type(self).__name__
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=name, current_sklearn_version=__version__, original_sklearn_version=found
+                ),
+                stacklevel=2,
+            )
+            # Parameters that were not there yet have their defaults, as for `load`.
+            known = inspect.signature(type(self)).parameters.values()
+            state = {each.name: each.default for each in known if each.default is not each.empty} | state
+        super().__setstate__(state)
 
     def predict(self, X):
         """Class of the highest score of each sample.

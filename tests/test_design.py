@@ -10,12 +10,12 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew"},
+    {"validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew", "_version"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
     {"base", "stochastic", "linear_model", "neural_network"},
-    {"plots", "metrics", "model_selection", "persistence", "_version", "__init__"},
+    {"plots", "metrics", "model_selection", "persistence", "__init__"},
     {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -1,8 +1,10 @@
 """Models survive a file unchanged; a file that is not one of them is refused, whatever is wrong with it."""
 
+import copy
 import io
 import json
 import os
+import pickle
 import stat
 import threading
 import warnings
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from sklearn import linear_model, svm
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning, NotFittedError
 from sklearn.model_selection import KFold
 
 import fastlr
@@ -368,6 +370,11 @@ class Bomb:
         ({"coef_.npy": npy(np.zeros((10, 10))).replace(b"(10, 10), }   ", b"(9999999, 99)}")}, "truncated"),
         ({"classes_.npy": npy(np.arange(4))}, r"coef_ has shape \(3, 4\); .* need \(4, 4\)"),
         ({"classes_.npy": npy(np.arange(1))}, "at least 2 classes"),
+        ({"classes_.npy": npy(np.arange(3)).replace(b"<i8", b"<U0").replace(b"(3,)", b"(9**9,)")}, "damaged"),
+        ({"classes_.npy": npy(np.zeros(9, "U1")).replace(b"<U1", b"<U0")[:-36]}, "damaged header"),
+        ({"coef_.npy": npy(np.full((3, 4), np.nan))}, "coef_ holds NaN or infinite values"),
+        ({"intercept_.npy": npy(np.full(3, np.inf))}, "intercept_ holds NaN or infinite values"),
+        ({"model.json": b'{"schema": NaN}'}, "model.json holds NaN, which is no JSON"),
         ({"model.json": b"[" * 100_000}, "Recursion|recursion"),
         ({"model.json": b"[]"}, "indices"),
         ({"model.json": b"\xff"}, "decode"),
@@ -426,6 +433,50 @@ def test_files_of_other_kinds_are_refused(tmp_path, content):
         fastlr.load(tmp_path / "m.npz")
     with pytest.raises(FileNotFoundError):
         fastlr.load(tmp_path / "absent")
+
+
+def test_endless_files_are_not_read():
+    if os.path.exists("/dev/zero"):
+        with pytest.raises(ValueError, match="/dev/zero cannot be loaded as a model: File is not a zip file"):
+            fastlr.load("/dev/zero")
+
+
+def test_descriptions_have_a_limit(saved, monkeypatch):
+    model = fastlr.load(saved)
+    before = saved.read_bytes()
+    monkeypatch.setattr(files, "_MAX_HEADER", 1000)
+    with pytest.raises(ValueError, match=r"model\.json has \d+ bytes; at most 1000 are read"):
+        fastlr.load(saved)
+    with pytest.raises(ValueError, match=r"model\.json has \d+ bytes; at most 1000 are read"):
+        fastlr.save(model, saved)
+    assert saved.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pickles_tell_their_version(name):
+    model = MODELS[name]()
+    state = model.__getstate__()
+    assert state.pop("_fastlr_version") == fastlr.__version__ and same(state, vars(model))
+    for copy_of in (copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))):
+        again = copy_of(model)
+        assert type(again) is type(model) and same(vars(again), vars(model))
+
+
+@pytest.mark.parametrize("name", ["logistic", "grid", "svm", "svm grid", "early", "network"])
+@pytest.mark.parametrize("version", ["0.0.9", None])
+def test_pickles_of_other_versions_warn_and_get_new_parameters(monkeypatch, name, version):
+    model = MODELS[name]()
+    state = model.__getstate__() | {"_fastlr_version": version}
+    if version is None:
+        del state["_fastlr_version"]
+    del state["n_threads"]
+    monkeypatch.setattr(type(model), "__getstate__", lambda self: state)
+    content = pickle.dumps(model)
+    message = f"{type(model).__name__} was pickled by fastlr {version or 'of an unknown version'}"
+    with pytest.warns(InconsistentVersionWarning, match=message):
+        again = pickle.loads(content)
+    assert again.n_threads is None and "_fastlr_version" not in vars(again)
+    assert np.array_equal(again.predict(data()[0]), model.predict(data()[0]))
 
 
 PEERS = {

@@ -19,7 +19,6 @@ import numbers
 import struct
 import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -37,6 +36,7 @@ from fastlr.neural_network import MLPClassifier
 from fastlr.persistence import packing
 
 SCHEMA = 1
+_ZIP = b"PK\3\4"  # how an archive begins
 ESTIMATORS = {
     kind.__name__: kind
     for kind in (
@@ -49,6 +49,7 @@ ESTIMATORS = {
     )
 }
 _HEADER, _DIGEST = "model.json", "sha256"
+_MAX_HEADER = 1 << 28  # bytes; as Python's objects JSON takes many times its size
 # What zipfile, NumPy's reader of headers and our own unpacking of values raise on nonsense.
 _NONSENSE = (
     ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, RuntimeError, TypeError,
@@ -125,6 +126,7 @@ def save(model, path):
     }
     members = {f"{name}.npy": npz.as_bytes(array) for name, array in arrays.items()}
     members[_HEADER] = json.dumps(header, indent=1, allow_nan=False).encode()
+    _check_header(members[_HEADER])
     members[_DIGEST] = _digest(members).encode()
     npz.write(members, path)
 
@@ -166,7 +168,10 @@ def load(path):
     Traceback (most recent call last):
     ValueError: ...model.npz cannot be loaded as a model: File is not a zip file
     """
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read(4)
+        if content == _ZIP:  # devices and large files of other kinds are not read
+            content += file.read()
     try:
         model = _assemble(*_read(content))
         _check_model(model)
@@ -292,6 +297,8 @@ def _check_weights(name, array, shape):
         raise ValueError(f"model: {name} must be an array of float32 or float64; found {type(array)!r}.")
     if array.shape != shape:
         raise ValueError(f"model: {name} has shape {array.shape}; its classes and features need {shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"model: {name} holds NaN or infinite values; needed: finite ones.")
 
 
 def _assemble(header, members):
@@ -321,6 +328,15 @@ def _assemble(header, members):
     return model
 
 
+def _check_header(content):
+    if len(content) > _MAX_HEADER:
+        raise ValueError(f"its {_HEADER} has {len(content)} bytes; at most {_MAX_HEADER} are read")
+
+
+def _refuse(constant):
+    raise ValueError(f"its {_HEADER} holds {constant}, which is no JSON")
+
+
 def _digest(members):
     """SHA-256 over names, lengths and bytes of all members but the digest."""
     digest = hashlib.sha256()
@@ -345,7 +361,8 @@ def _read(content):
     for name in (_HEADER, _DIGEST):
         if name not in members:
             raise ValueError(f"it has no {name}; found: {', '.join(members) or 'nothing'}")
-    header = json.loads(members[_HEADER])
+    _check_header(members[_HEADER])
+    header = json.loads(members[_HEADER], parse_constant=_refuse)
     if header["schema"] != SCHEMA:
         raise ValueError(
             f"schema {header['schema']}, written by fastlr {header['fastlr']}; this is fastlr {__version__}, "

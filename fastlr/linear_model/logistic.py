@@ -1,5 +1,8 @@
 """Penalised multinomial logistic regression with a certificate."""
 
+import numbers
+import warnings
+
 import numpy as np
 
 from fastlr import validate
@@ -13,6 +16,14 @@ from fastlr.problem import LinearProblem
 from fastlr.solvers import NAMES
 
 PENALTIES = ("auto", "l1", "l2", "elasticnet", None)
+_ONLY_PRIMAL = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
+
+
+def check_jobs(n_jobs):
+    """Raises ValueError unless that is None or a number of jobs."""
+    whole = isinstance(n_jobs, numbers.Integral) and not isinstance(n_jobs, (bool, np.bool_))
+    if n_jobs is not None and not (whole and n_jobs):
+        raise ValueError(f"n_jobs must be None or an integer other than 0; found {n_jobs!r}.")
 
 
 class LogisticRegression(ConvexClassifier, LinearClassifier):
@@ -25,17 +36,25 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     ----------
     penalty : {"auto", "l1", "l2", "elasticnet", None}, default="auto"
         "auto" and "elasticnet" leave it to `l1_ratio`; "l1" and "l2" override that; None is no penalty,
-        and `objective_` then is the plain sum of the losses.
+        and `objective_` then is the plain sum of the losses. "deprecated" is scikit-learn's word for "auto".
     C : float, default=1.0
         Inverse strength of the penalty; `np.inf` is no penalty.
     l1_ratio : float in [0, 1], default=0.0
         Share of the L1 penalty.
+    dual : bool, default=False
+        There is one optimum, which either value finds; refused with solvers whose namesakes in scikit-learn
+        refuse it.
     fit_intercept : bool, default=True
+    intercept_scaling : float, default=1.0
+        Without effect, as the intercept is never penalised.
     class_weight : dict, "balanced" or None, default=None
+    multi_class : {"auto", "multinomial", "deprecated"}, default="auto"
+        All the same; for "ovr" there is scikit-learn's OneVsRestClassifier.
     solver : {"auto", "saga", "newton-cd", "lbfgs", "cg", "newton-cg", "sdca"}, default="auto"
         "saga" and "newton-cd" take every penalty, the others none with an L1 part, and "sdca" needs an L2
         penalty; "auto" goes by the problem, and `explain()` tells why. scikit-learn's other names stand for
-        what is nearest to them.
+        what is nearest to them: "sag" for "saga", "newton-cholesky" and, with two classes, "liblinear" for
+        "newton-cd".
     tol : float, default=1e-4
         The fit ends when `dual_gap_` is at most `tol` times the objective of the best model that has an
         intercept only. Without a penalty, also when the largest gradient entry is at most `tol` times
@@ -48,6 +67,8 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         `intercept_` act on X as it is, which is never copied.
     n_threads : int or None, default=None
         Threads of one fit or prediction; None is all processors. Results do not depend on it.
+    n_jobs : int or None, default=None
+        Without effect, as in scikit-learn; see `n_threads`.
     random_state : int, RandomState or None, default=None
         Order in which "saga" visits the samples.
     warm_start : bool, default=False
@@ -90,6 +111,8 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     ConvergenceWarning
         If something else ends the fit first, such as `max_iter`, `max_time` or a KeyboardInterrupt;
         objective and gap are true nevertheless.
+    UserWarning
+        If `penalty` leaves a `C` or an `l1_ratio` without effect.
 
     Notes
     -----
@@ -121,13 +144,17 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         *,
         C=1.0,
         l1_ratio=0.0,
+        dual=False,
         fit_intercept=True,
+        intercept_scaling=1.0,
         class_weight=None,
+        multi_class="auto",
         solver="auto",
         tol=1e-4,
         max_iter=1000,
         scaling=None,
         n_threads=None,
+        n_jobs=None,
         random_state=None,
         warm_start=False,
         verbose=None,
@@ -135,13 +162,17 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         self.penalty = penalty
         self.C = C
         self.l1_ratio = l1_ratio
+        self.dual = dual
         self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
         self.class_weight = class_weight
+        self.multi_class = multi_class
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.scaling = scaling
         self.n_threads = n_threads
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -149,10 +180,29 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     def _check_parameters(self, max_time=None):
         super()._check_parameters(max_time)
         validate.check_choice("solver", self.solver, NAMES)
-        validate.check_choice("penalty", self.penalty, PENALTIES)
-        validate.check_number("C", self.C, low=0, low_open=True, what="a positive number")
-        if self.l1_ratio is not None:
+        validate.check_choice("penalty", self.penalty, (*PENALTIES, "deprecated"))
+        validate.check_choice("multi_class", self.multi_class, ("auto", "multinomial", "deprecated"))
+        for name in ("C", "intercept_scaling"):
+            validate.check_number(name, getattr(self, name), low=0, low_open=True, what="a positive number")
+        if self.l1_ratio is not None or self.penalty == "elasticnet":
             validate.check_number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
+        check_jobs(self.n_jobs)
+        validate.check_choice("dual", self.dual, (False, True))
+        if self.dual and self.solver in _ONLY_PRIMAL:
+            raise ValueError(f"dual=True does not go with solver={self.solver!r}; use solver='auto'.")
+        self._warn_of_overridden()
+
+    def _warn_of_overridden(self):
+        """A C or an l1_ratio that is not the default and that `penalty` leaves without effect."""
+        forced, ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty), self.l1_ratio or 0.0
+        found = []
+        if self.penalty is None and self.C != 1.0:
+            found.append(f"C={self.C:g}")
+        if self.penalty is None or forced is not None:
+            found += [f"l1_ratio={ratio:g}"] * (ratio not in (0.0, forced))
+        if found:
+            text = f"{' and '.join(found)} without effect: penalty={self.penalty!r} overrides it."
+            warnings.warn(text, UserWarning, stacklevel=4)  # the line that calls fit
 
     def _strengths(self):
         """Factor of the losses, L1 and L2 strengths."""

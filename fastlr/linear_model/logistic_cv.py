@@ -52,6 +52,25 @@ class _Choice:
         self.one_standard_error = l, int(good[np.argmin(Cs[good])]) if len(good) else c
 
 
+def _legacy(found, classes, with_ratios):
+    """What differs of these attributes in scikit-learn's old convention, without axis L unless `with_ratios`."""
+    labels = classes if len(classes) > 2 else classes[1:]
+
+    def turned(table):
+        """(F, L, m, ...) as (F, m, L, ...)."""
+        return np.swapaxes(table, 1, 2) if with_ratios else table[:, 0]
+
+    return {
+        "C_": np.full(len(labels), found["C_"]),
+        "l1_ratio_": np.full(len(labels), found["l1_ratio_"]),
+        "scores_": {label: turned(found["scores_"]) for label in labels},
+        "coefs_paths_": {
+            label: turned(found["coefs_paths_"][..., k, :]) for k, label in enumerate(labels)
+        },
+        "n_iter_": turned(found["n_iter_"])[None],
+    }  # fmt: skip
+
+
 class LogisticRegressionCV(GridClassifier, LinearClassifier):
     """Logistic regression that chooses C and l1_ratio by cross-validation.
 
@@ -63,13 +82,16 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     Cs : int or list of floats, default=10
         Inverse strengths of the penalty. An int asks for that many on a logarithmic scale: with an L1 part
         from the largest C whose weights are all zero three decades up, else from 1e-4 to 1e4.
-    l1_ratios : list of floats in [0, 1], default=(0.0,)
-        Shares of the L1 penalty.
+    l1_ratios : list of floats in [0, 1] or None, default=None
+        Shares of the L1 penalty; None is (0.0,).
     fit_intercept : bool, default=True
     cv : int, splitter, iterable of (train, test) or None, default=None
         An int gives that many stratified folds, None five.
+    dual : bool, default=False
+        As of :class:`~fastlr.LogisticRegression`.
     penalty : {"auto", "l1", "l2", "elasticnet"}, default="auto"
-        "auto" and "elasticnet" leave it to `l1_ratios`; "l1" and "l2" override that.
+        "auto" and "elasticnet" leave it to `l1_ratios`; "l1" and "l2" override that. "deprecated" is
+        scikit-learn's word for "auto".
     scoring : str, callable or None, default=None
         What is best: a name or scorer of scikit-learn; None is "accuracy". "accuracy" and "neg_log_loss"
         come from one pass without predictions, under `sample_weight`, and know the classes that a fold
@@ -80,6 +102,9 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     class_weight : dict, "balanced" or None, default=None
         As of :class:`~fastlr.LogisticRegression`, for each fit; "balanced" goes by the training rows of
         the fold.
+    multi_class : {"auto", "multinomial", "deprecated"}, default="auto"
+    intercept_scaling : float, default=1.0
+        As of :class:`~fastlr.LogisticRegression`, both without effect.
     n_jobs : int or None, default=None
         Fits that run at a time, in threads; None is as many as `n_threads` allows. -1 is all processors.
     verbose : int, bool or None, default=None
@@ -98,6 +123,11 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         Threads in all; None is all processors. Fits that run at a time share them.
     random_state : int, RandomState or None, default=None
         Order in which "saga" visits the samples; folds are the splitter's affair.
+    use_legacy_attributes : bool, default=False
+        True gives attributes the shapes that they have in scikit-learn by default before its version 1.10:
+        `C_` and `l1_ratio_` are arrays of shape (K,), of equal values; `scores_` and `coefs_paths_` are
+        dicts by class (of two, the second) with arrays of shape (F, m, L) and (F, m, L, n_features + 1), and
+        `n_iter_` has the shape (1, F, m, L); without `l1_ratios` these have no axis L.
 
     Attributes
     ----------
@@ -139,8 +169,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
 
     Notes
     -----
-    Attributes have the shapes of scikit-learn's ``use_legacy_attributes=False``. Other than there,
-    `l1_ratios` is L2 by default without a warning, automatic grids depend on the penalty, class weights
+    Other than in scikit-learn, `use_legacy_attributes` is False by default, `l1_ratios` is L2 by default without a warning, automatic grids depend on the penalty, class weights
     "balanced" are those of the fold, and `penalty` is not deprecated.
 
     Examples
@@ -161,15 +190,18 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         self,
         *,
         Cs=10,
-        l1_ratios=(0.0,),
+        l1_ratios=None,
         fit_intercept=True,
         cv=None,
+        dual=False,
         penalty="auto",
         scoring=None,
         solver="auto",
         tol=1e-4,
         max_iter=1000,
         class_weight=None,
+        multi_class="auto",
+        intercept_scaling=1.0,
         n_jobs=None,
         verbose=None,
         refit=True,
@@ -177,17 +209,21 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         scaling=None,
         n_threads=None,
         random_state=None,
+        use_legacy_attributes=False,
     ):
         self.Cs = Cs
         self.l1_ratios = l1_ratios
         self.fit_intercept = fit_intercept
         self.cv = cv
+        self.dual = dual
         self.penalty = penalty
         self.scoring = scoring
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
         self.class_weight = class_weight
+        self.multi_class = multi_class
+        self.intercept_scaling = intercept_scaling
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.refit = refit
@@ -195,12 +231,16 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         self.scaling = scaling
         self.n_threads = n_threads
         self.random_state = random_state
+        self.use_legacy_attributes = use_legacy_attributes
 
     def _grid(self):
-        validate.check_choice("penalty", self.penalty, PENALTIES)
+        validate.check_choice("penalty", self.penalty, (*PENALTIES, "deprecated"))
+        validate.check_choice("use_legacy_attributes", self.use_legacy_attributes, (False, True))
         validate.check_choice("rule", self.rule, RULES)
         if self.rule == "1se" and not self.refit:
             raise ValueError("rule='1se' chooses one C for all folds and needs refit=True; found False.")
+        if self.penalty == "elasticnet" and self.l1_ratios is None:
+            raise ValueError("l1_ratios must be a list of numbers in [0, 1] for 'elasticnet'; found None.")
         ratios = {"l1": (1.0,), "l2": (0.0,)}.get(self.penalty, self.l1_ratios)
         try:
             ratios = np.array((0.0,) if ratios is None else ratios, dtype=np.float64)
@@ -216,7 +256,10 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         return automatic_grid(n, problems[0], ratios)
 
     def _model(self, **options):
-        names = ("fit_intercept", "class_weight", "solver", "tol", "max_iter", "scaling")
+        names = (
+            "dual", "fit_intercept", "intercept_scaling", "class_weight", "multi_class", "solver", "tol",
+            "max_iter", "scaling",
+        )  # fmt: skip
         options |= {name: getattr(self, name) for name in names}
         return LogisticRegression(**options)
 
@@ -269,18 +312,27 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         C, l1_ratio = np.mean(places, axis=0)
         return {"coef_": coef, "intercept_": intercept, "C_": float(C), "l1_ratio_": float(l1_ratio)}
 
+    def _set(self, training, solution, **others):
+        if self.use_legacy_attributes:
+            others |= _legacy(others, training.classes, with_ratios=self.l1_ratios is not None)
+        super()._set(training, solution, **others)
+
+    @property
+    def _chosen(self):
+        """C and l1_ratio, in whatever shape the attributes have them."""
+        return float(np.ravel(self.C_)[0]), float(np.ravel(self.l1_ratio_)[0])
+
     def _strengths(self):
-        if np.isinf(self.C_):
-            return 1.0, 0.0, 0.0
-        return self.C_, self.l1_ratio_, 1.0 - self.l1_ratio_
+        C, l1_ratio = self._chosen
+        return (1.0, 0.0, 0.0) if np.isinf(C) else (C, l1_ratio, 1.0 - l1_ratio)
 
     def _tell_choice(self):
-        F, L, m = self.scores_.shape
+        (F, L, m), (C, l1_ratio) = self.dual_gaps_.shape, self._chosen
         if not hasattr(self, "objective_"):
-            return f"C={self.C_:.4g} and l1_ratio={self.l1_ratio_:g} are means of what is best on each fold."
+            return f"C={C:.4g} and l1_ratio={l1_ratio:g} are means of what is best on each fold."
         rule = "the best" if self.rule == "best" else "the smallest C within one standard error of the best"
         return (
-            f"C={self.C_:.4g} at l1_ratio={self.l1_ratio_:g}: {rule} by the mean score over {F} folds, of "
+            f"C={C:.4g} at l1_ratio={l1_ratio:g}: {rule} by the mean score over {F} folds, of "
             f"{m} values of C and {L} of l1_ratio."
         )
 

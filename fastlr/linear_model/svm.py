@@ -50,7 +50,7 @@ class LinearSVC(ConvexClassifier):
     loss : "squared_hinge"
         The hinge itself is not smooth, and not offered.
     dual : {"auto", True, False}, default="auto"
-        Taken for the sake of scikit-learn's interface; there is one optimum, and any value finds it.
+        There is one optimum, and any value finds it; as in scikit-learn, True is refused for an L1 penalty.
     tol : float, default=1e-4
         A problem is solved when its duality gap is at most `tol` times the objective of its best model that
         has an intercept only.
@@ -172,6 +172,9 @@ class LinearSVC(ConvexClassifier):
             raise ValueError("loss must be 'squared_hinge', which is smooth; found 'hinge', which is not.")
         validate.check_choice("loss", self.loss, ("squared_hinge",))
         validate.check_choice("multi_class", self.multi_class, ("ovr",))
+        validate.check_choice("dual", self.dual, ("auto", True, False))
+        if self.dual is True and self.penalty == "l1":
+            raise ValueError("dual=True does not go with penalty='l1'; use dual='auto'.")
         for name in ("C", "intercept_scaling"):
             validate.check_number(
                 name, getattr(self, name), low=0, high=np.finfo(float).max, low_open=True,

@@ -73,8 +73,9 @@ def plot_path(path, *, count=False, units=None, names=None, figure=None):
         )
     if has_scores:
         d = path.coef_.shape[1]
-        l = int(np.argmin(np.abs(path.l1_ratios_ - path.l1_ratio_)))  # without refit, a mean of several
-        Cs, classes, coefs = path.Cs_, path.classes_, path.coefs_paths_[:, l, ..., :d]
+        # Without refit, l1_ratio_ is a mean of several.
+        l = int(np.argmin(np.abs(path.l1_ratios_ - np.ravel(path.l1_ratio_)[0])))
+        Cs, classes, coefs = path.Cs_, path.classes_, _paths_of_folds(path, l)[..., :d]
     else:
         Cs, classes, coefs = path.Cs, path.classes, path.coefs[None]
     if units is not None:
@@ -104,6 +105,15 @@ def plot_path(path, *, count=False, units=None, names=None, figure=None):
         legend_beside(ax, title if ax is axes[-1] else None)
     label_values(axes[-1], "C", Cs[order])
     return figure
+
+
+def _paths_of_folds(cv, l):
+    """Weights of a LogisticRegressionCV at one l1_ratio: folds, values of C, K, d (+ 1)."""
+    paths = cv.coefs_paths_
+    if not isinstance(paths, dict):
+        return paths[:, l]
+    paths = np.stack(list(paths.values()), axis=-2)  # of use_legacy_attributes
+    return paths[:, :, l] if paths.ndim == 5 else paths
 
 
 def plot_sparsity(path, X, y, *, figure=None):

@@ -133,7 +133,7 @@ def scores_of_logistic(cv):
     marks = {"best": cv.C_best_, "1 s.e.": cv.C_1se_}
     if cv.C_best_ == cv.C_1se_:
         marks = {"best and 1 s.e.": cv.C_best_}
-    title = f"mean ± s.e. of {len(cv.scores_)} folds"
+    title = f"mean ± s.e. of {len(cv.dual_gaps_)} folds"
     return Scores("C", cv.Cs_[order], curves, title, _unit(cv.scoring or "accuracy"), marks)
 
 

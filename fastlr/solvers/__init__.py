@@ -47,7 +47,7 @@ SOLVERS = {
 }
 
 # scikit-learn's names for methods that are not here, and what comes nearest.
-ALIASES = {"sag": "saga", "liblinear": "newton-cd", "newton-cholesky": "newton-cg"}
+ALIASES = {"sag": "saga", "liblinear": "newton-cd", "newton-cholesky": "newton-cd"}
 
 NAMES = tuple(dict.fromkeys(("auto", *SOLVERS, *ALIASES)))
 
@@ -128,6 +128,11 @@ def choose(name, problem, tol):
     if name == "auto":
         rule = next(rule for rule in RULES if rule.holds(problem, tol))
         return SOLVERS[rule.solver], f"{rule.solver}: {describe(problem)}; {rule.because}."
+    if name == "liblinear" and problem.loss.n_classes > 2:
+        raise ValueError(
+            f"solver='liblinear' takes two classes, as in scikit-learn; found {problem.loss.n_classes}. Use "
+            f"solver='auto', which is multinomial, or scikit-learn's OneVsRestClassifier."
+        )
     solver = SOLVERS[name if name in SOLVERS else ALIASES[name]]
     if solver.smooth_only and problem.penalty.l1 > 0:
         others = ", ".join(repr(s.name) for s in SOLVERS.values() if not s.smooth_only)

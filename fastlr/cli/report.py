@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastlr import metrics
+from fastlr.linear_model.base import as_dense
 from fastlr.linear_model.convex import ENDINGS
 from fastlr.progress import relative
 from fastlr.readers.table import listed
@@ -161,8 +162,8 @@ def model(name, estimator):
     if hasattr(estimator, "coefs_"):
         layers = zip(estimator.coefs_, estimator.intercepts_, strict=True)
         lines += [_weights(f"layer {i + 1}", W, b) for i, (W, b) in enumerate(layers)]
-    else:
-        lines.append(_weights("weights", estimator.coef_, estimator.intercept_))
+    elif hasattr(estimator, "coef_"):
+        lines.append(_weights("weights", as_dense(estimator.coef_), estimator.intercept_))
     if hasattr(estimator, "explain"):
         lines += ["", _explained(estimator)]
     elif hasattr(estimator, "n_iter_"):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
 from fastlr.base import stored_dtype
-from fastlr.linear_model.base import LinearScores
+from fastlr.linear_model.base import LinearScores, as_dense
 from fastlr.progress import progress_of, relative
 from fastlr.solvers import Result, choose, minimise
 
@@ -267,7 +267,7 @@ class ConvexClassifier(LinearScores):
         shape = sum(problem.loss.n_columns for problem in problems), problems[0].data.d
         if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != shape:
             return None
-        return (self.coef_, self.intercept_) if np.array_equal(self.classes_, classes) else None
+        return (as_dense(self.coef_), self.intercept_) if np.array_equal(self.classes_, classes) else None
 
     def _solve(self, problems, limits, start, progress):
         """Solves the problems one after the other, from the null model or from (coef, intercept).
@@ -403,7 +403,6 @@ class ConvexClassifier(LinearScores):
         if l1 == l2 == 0:
             lines.append("Without a penalty this bound is seldom tight, and a small gradient ends the fit.")
         if l1 > 0:
-            lines.append(
-                f"{np.count_nonzero(self.coef_):,} of {self.coef_.size:,} coefficients are not zero."
-            )
+            coef = as_dense(self.coef_)
+            lines.append(f"{np.count_nonzero(coef):,} of {coef.size:,} coefficients are not zero.")
         return lines

@@ -9,7 +9,7 @@ from fastlr._kernels import lagged
 from fastlr._kernels import sgd as dense
 from fastlr.base import stored_dtype
 from fastlr.crew import Crew
-from fastlr.linear_model.base import LinearClassifier
+from fastlr.linear_model.base import LinearClassifier, as_dense
 from fastlr.penalties import ElasticNet
 from fastlr.stochastic import StochasticClassifier, raw_intercept
 
@@ -249,8 +249,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     def _put(self, model):
         fits = self.coef_.shape == model.W.shape
         if fits:
-            model.W[:] = self.coef_
-            model.b[:] = self.intercept_ + self.coef_ @ model.shift
+            model.W[:] = coef = as_dense(self.coef_)
+            model.b[:] = self.intercept_ + coef @ model.shift
         return fits
 
     def _schedule(self):

@@ -21,6 +21,7 @@ import warnings
 import zipfile
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import npz
@@ -293,11 +294,14 @@ def _check_layers(model, d, columns):
 
 
 def _check_weights(name, array, shape):
-    if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float64):
+    sparse = name == "coef_" and sp.issparse(array)
+    if not (sparse or isinstance(array, np.ndarray)) or array.dtype not in (np.float32, np.float64):
         raise ValueError(f"model: {name} must be an array of float32 or float64; found {type(array)!r}.")
     if array.shape != shape:
         raise ValueError(f"model: {name} has shape {array.shape}; its classes and features need {shape}.")
-    if not np.isfinite(array).all():
+    if sparse:
+        array.check_format(full_check=True)  # products read where its indices point
+    if not np.isfinite(array.data if sparse else array).all():
         raise ValueError(f"model: {name} holds NaN or infinite values; needed: finite ones.")
 
 

@@ -7,6 +7,7 @@ key "$array" is the name of an array that is stored beside the JSON.
 from dataclasses import asdict
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastlr.stopping import EarlyStopping
 
@@ -39,6 +40,9 @@ def pack(value, name, arrays):
         return {"$masked": pack(parts, name, arrays)}
     if isinstance(value, np.ndarray):
         return _pack_array(value, name, arrays)
+    if sp.issparse(value) and value.format == "csr":
+        parts = {each: getattr(value, each) for each in ("data", "indices", "indptr")}
+        return {"$csr": pack({**parts, "shape": list(value.shape)}, name, arrays)}
     raise UnstorableError(f"{name} is a {type(value).__name__}, which would need pickle")
 
 
@@ -93,11 +97,16 @@ def _masked(parts):
     return np.ma.array(parts["data"], mask=parts["mask"])
 
 
+def _csr(parts):
+    return sp.csr_matrix((parts["data"], parts["indices"], parts["indptr"]), parts["shape"])
+
+
 _UNPACKED = {
     "$float": float,
     "$tuple": tuple,
     "$dict": dict,
     "$EarlyStopping": lambda fields: EarlyStopping(**fields),
+    "$csr": _csr,
     "$masked": _masked,
     "$objects": _objects,
 }

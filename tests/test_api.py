@@ -1,4 +1,4 @@
-"""What people's code leans on: frames, pipelines, metadata, searches, sparse weights, scikit-learn's own classes."""
+"""What people's code leans on: frames, pipelines, metadata, searches, sparse weights, scikit-learn's classes."""
 
 import contextlib
 import warnings
@@ -11,11 +11,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -153,3 +153,173 @@ def test_without_refit_there_is_no_model():
     model = made("svm cv").set_params(refit=False).fit(X, y)
     with pytest.raises(AttributeError, match="fitted with refit=False: it has no model to predict with"):
         model.predict(X)
+
+
+# Metadata
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+def weighted():
+    """Iris with weights that matter, and groups."""
+    X, y = iris()
+    rng = np.random.default_rng(0)
+    return X, y, rng.uniform(0, 3, len(y)) ** 2, rng.permutation(np.arange(len(y)) % 6)
+
+
+def log_loss_of(estimator, X, y, sample_weight=None):
+    """A scorer as a function; it tells how it was called."""
+    log_loss_of.calls.append(sample_weight)
+    rows = np.arange(len(y))
+    return np.average(estimator.predict_log_proba(X)[rows, np.searchsorted(estimator.classes_, y)],
+                      weights=sample_weight)  # fmt: skip
+
+
+@every
+def test_requests_of_all_methods(name, routing):
+    model = made(name)
+    assert model.set_fit_request(sample_weight=True) is model
+    model.set_score_request(sample_weight=True)
+    if hasattr(model, "partial_fit"):
+        model.set_partial_fit_request(sample_weight=True, classes=False)
+        assert model._get_metadata_request().partial_fit.requests["sample_weight"] is True
+    requests = clone(model)._get_metadata_request()
+    assert requests.fit.requests["sample_weight"] is True and requests.score.requests["sample_weight"] is True
+
+
+@every
+def test_weights_through_a_pipeline(name, routing):
+    X, y, weight, _ = weighted()
+    steps = (
+        StandardScaler().set_fit_request(sample_weight=True),
+        made(name).set_fit_request(sample_weight=True),
+    )
+    pipeline = make_pipeline(*steps).fit(X, y, sample_weight=weight)
+    Z = StandardScaler().fit(X, sample_weight=weight).transform(X)
+    assert_same(outputs(pipeline, X), outputs(made(name).fit(Z, y, sample_weight=weight), Z))
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        make_pipeline(StandardScaler(), made(name)).fit(X, y, sample_weight=weight)
+
+
+def test_weights_through_a_pipeline_without_routing():
+    X, y, weight, _ = weighted()
+    pipeline = Pipeline([("model", made("logistic"))]).fit(X, y, model__sample_weight=weight)
+    assert np.array_equal(pipeline[-1].coef_, made("logistic").fit(X, y, weight).coef_)
+
+
+@every
+def test_weights_through_a_grid_search(name, routing):
+    X, y, weight, _ = weighted()
+    model = made(name).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    grid = {"max_iter": [1000]}
+    search = GridSearchCV(model, grid, cv=2).fit(X, y, sample_weight=weight)
+    refitted = clone(model).set_params(max_iter=1000).fit(X, y, sample_weight=weight)
+    assert_same(outputs(search, X), outputs(refitted, X))
+    halves = StratifiedKFold(2).split(X, y)
+    for fold, (train, test) in enumerate(halves):
+        part = clone(refitted).fit(X[train], y[train], sample_weight=weight[train])
+        expected = part.score(X[test], y[test], sample_weight=weight[test])
+        assert search.cv_results_[f"split{fold}_test_score"] == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("name", ["sgd", "network"])
+def test_validation_data_through_a_pipeline(name, routing):
+    X, y = iris()
+    model = (
+        made(name).set_params(early_stopping=fastlr.EarlyStopping(3)).set_fit_request(X_val=True, y_val=True)
+    )
+    pipeline = Pipeline([("scale", StandardScaler()), ("model", model)], transform_input=["X_val"])
+    pipeline.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    Z = StandardScaler().fit(X[::2]).transform(X)
+    alone = clone(model).fit(Z[::2], y[::2], X_val=Z[1::2], y_val=y[1::2])
+    assert pipeline[-1].history_["val_loss"] == alone.history_["val_loss"]
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_search_routes_weights_to_its_scorer(asks, routing):
+    X, y, weight, _ = weighted()
+    scorer = make_scorer(accuracy_score).set_score_request(sample_weight=asks)
+    model = fastlr.LogisticRegressionCV(Cs=[0.01, 1.0], cv=3, scoring=scorer)
+    model.set_fit_request(sample_weight=True).fit(X, y, sample_weight=weight)
+    part = fastlr.LogisticRegression(C=0.01)
+    for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        part.fit(X[train], y[train], sample_weight=weight[train])
+        expected = part.score(X[test], y[test], sample_weight=weight[test] if asks else None)
+        assert model.scores_[fold, 0, 0] == pytest.approx(expected)
+    expected = accuracy_score(y, model.predict(X), sample_weight=weight if asks else None)
+    assert model.score(X, y, sample_weight=weight) == pytest.approx(expected)
+
+
+def test_a_search_refuses_weights_that_its_scorer_does_not_mention(routing):
+    X, y, weight, _ = weighted()
+    model = fastlr.LogisticRegressionCV(Cs=[1.0], cv=2, scoring="balanced_accuracy")
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        model.fit(X, y, sample_weight=weight)
+
+    # Its own scores are weighted without being asked for it.
+    assert fastlr.LogisticRegressionCV(Cs=[1.0], cv=2).fit(X, y, sample_weight=weight).C_ == 1
+
+
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", log_loss_of])
+def test_without_routing_scorers_that_take_weights_get_them(scoring):
+    X, y, weight, _ = weighted()
+    log_loss_of.calls = []
+    model = fastlr.LogisticRegressionCV(Cs=[1.0], cv=2, scoring=scoring).fit(X, y, sample_weight=weight)
+    (train, test), _ = StratifiedKFold(2).split(X, y)
+    part = fastlr.LogisticRegression().fit(X[train], y[train], sample_weight=weight[train])
+    expected = get_scorer(scoring)(part, X[test], y[test], sample_weight=weight[test])
+    assert model.scores_[0, 0, 0] == pytest.approx(expected)
+    assert all(call is not None for call in log_loss_of.calls)
+
+
+def test_without_routing_scorers_that_know_no_weights_get_none():
+    X, y, weight, _ = weighted()
+    model = fastlr.LogisticRegressionCV(Cs=[1.0], cv=2, scoring=lambda model, X, y: float(len(y)))
+    assert np.array_equal(model.fit(X, y, sample_weight=weight).scores_.ravel(), [75, 75])
+
+
+@pytest.mark.parametrize("name", ["logistic cv", "svm cv"])
+def test_groups_go_to_the_splitter(name, routing):
+    X, y, weight, groups = weighted()
+    splitter = GroupKFold(3).set_split_request(groups=True)
+    model = made(name).set_params(cv=splitter).fit(X, y, groups=groups)
+    expected = made(name).set_params(cv=list(GroupKFold(3).split(X, y, groups))).fit(X, y)
+    scores = "scores_" if name == "logistic cv" else "cv_results_"
+    np.testing.assert_equal(getattr(model, scores), getattr(expected, scores))
+    with pytest.raises(TypeError, match="nonsense"):
+        made(name).fit(X, y, nonsense=groups)
+
+
+@pytest.mark.parametrize("name", ["logistic cv", "svm cv"])
+def test_without_routing_there_are_no_groups(name):
+    X, y, _, groups = weighted()
+    with pytest.raises(ValueError, match="enable_metadata_routing=True"):
+        made(name).fit(X, y, groups=groups)
+
+
+def test_metadata_of_a_search_within_a_search(routing):
+    X, y, weight, groups = weighted()
+    inner = made("logistic cv").set_params(cv=GroupKFold(2).set_split_request(groups=True))
+    inner.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+    outer = cross_validate(inner, X, y, params={"groups": groups, "sample_weight": weight}, cv=2,
+                           return_estimator=True)  # fmt: skip
+    for (train, _), model in zip(StratifiedKFold(2).split(X, y), outer["estimator"], strict=True):
+        alone = clone(inner).fit(X[train], y[train], sample_weight=weight[train], groups=groups[train])
+        assert np.array_equal(model.scores_, alone.scores_)
+
+
+@pytest.mark.parametrize("asks", [None, False, True])
+@pytest.mark.parametrize("name", ["logistic cv", "svm cv"])
+def test_a_search_called_by_hand_takes_weights(name, asks, routing):
+    X, y, weight, _ = weighted()
+    model = made(name).set_fit_request(sample_weight=asks).set_score_request(sample_weight=asks)
+    expected = made(name).fit(X, y, weight)
+    assert np.array_equal(model.fit(X, y, sample_weight=weight).coef_, expected.coef_)
+    assert model.score(X, y, sample_weight=weight) == accuracy_score(
+        y, model.predict(X), sample_weight=weight
+    )
+    assert model.fit(X, y).score(X, y) == accuracy_score(y, model.predict(X))

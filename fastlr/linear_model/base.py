@@ -55,10 +55,10 @@ class LinearScores(ScoreClassifier):
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def sparsify(self):
-        """Makes `coef_` a sparse matrix, in CSR, which holds no zeros: less memory where more than half are.
+        """Makes `coef_` a sparse matrix, in CSR, without its zeros: less memory where these are more than half.
 
-        Predictions stay the same but for rounding, on sparse X they need no other form of the weights; `save`,
-        another `fit`, `warm_start` and `partial_fit` take them as they are.
+        Predictions stay the same but for rounding; those of sparse X become faster. `save`, another `fit`,
+        `warm_start` and `partial_fit` take such weights, too.
 
         Returns
         -------

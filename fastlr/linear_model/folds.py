@@ -12,12 +12,20 @@ import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from inspect import signature
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn import config_context, get_config
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _raise_for_params,
+    _routing_enabled,
+    process_routing,
+)
 
 from fastlr import validate
 from fastlr.base import thread_count
@@ -34,6 +42,12 @@ class Fold:
 
     training: np.ndarray
     held: np.ndarray
+    score: dict  # metadata of the rows held out, for a scorer
+
+    @property
+    def rows(self):
+        """Those held out."""
+        return np.flatnonzero(self.held)
 
 
 def _counts(rows, n):
@@ -42,18 +56,26 @@ def _counts(rows, n):
     return np.bincount(np.flatnonzero(rows) if rows.dtype == bool else rows, minlength=n)
 
 
-def split(cv, training):
-    """The folds of a splitter, as weights of the rows."""
+def _of_rows(metadata, rows, n):
+    """Metadata of some of n rows; what has no value for each row stays as it is."""
+    return {
+        name: _safe_indexing(value, rows) if np.ndim(value) and len(value) == n else value
+        for name, value in metadata.items()
+    }
+
+
+def split(cv, training, metadata, of_scores):
+    """The folds of a splitter that takes such metadata, as weights of the rows."""
     n, labels = len(training.y), training.classes[training.y]
     folds = []
-    for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels):
-        fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)))
+    for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels, **metadata):
+        fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)), {})
         for name, weight in (("training", fold.training), ("held-out", fold.held)):
             if not weight.any():
                 raise ValueError(
                     f"cv must leave {name} rows of positive weight in every fold; fold {len(folds)} has none."
                 )
-        folds.append(fold)
+        folds.append(replace(fold, score=_of_rows(of_scores, fold.rows, n)))
     return folds
 
 
@@ -185,7 +207,39 @@ class GridClassifier(ConvexClassifier):
 
     _no_score = np.nan
 
-    def fit(self, X, y, sample_weight=None, max_time=None):
+    def _scorer(self):
+        """The scorer that is given fitted estimators, or None where there are none."""
+        return None
+
+    def get_metadata_routing(self):
+        """Where metadata go, by scikit-learn's routing: to `fit` itself, to the splitter and to the scorer.
+
+        Returns
+        -------
+        router : sklearn.utils.metadata_routing.MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        if (scorer := self._scorer()) is not None:
+            to_score = MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score")
+            router.add(scorer=scorer, method_mapping=to_score)
+        return router
+
+    def _routed(self, method, sample_weight, params):
+        """Metadata for the splitter and for the scorer."""
+        _raise_for_params(params, self, method)
+        scorer = self._scorer()
+        if sample_weight is not None and scorer is not None:  # otherwise, this estimator alone takes weights
+            params = {**params, "sample_weight": sample_weight}
+        if _routing_enabled() and params:
+            routed = process_routing(self, method, **params)
+            found = (routed.get(name, {}) for name in ("splitter", "scorer"))
+            return [each.get(callee, {}) for each, callee in zip(found, ("split", "score"), strict=True)]
+        if params and "sample_weight" in signature(getattr(scorer, "_score_func", scorer)).parameters:
+            return {}, params
+        return {}, {}
+
+    def fit(self, X, y, sample_weight=None, max_time=None, **params):
         """Chooses from the grid, and with `refit` fits the model at the choice to all rows.
 
         Parameters
@@ -200,6 +254,9 @@ class GridClassifier(ConvexClassifier):
             way. The choice is among the points of the grid that all folds have finished or, where there is
             none, the strongest penalty. The last fit starts from the mean of the folds' models, and has its
             certificate even when there is no time left; those are exceeded by about that of one certificate.
+        **params : dict
+            Metadata of the splitter, such as `groups`, and of the scorer; with scikit-learn's metadata routing
+            only: ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
@@ -217,6 +274,7 @@ class GridClassifier(ConvexClassifier):
         ):
             raise ValueError(f"n_jobs must be None or an integer other than 0; found {self.n_jobs!r}.")
         ratios, grid = self._grid()
+        metadata = self._routed("fit", sample_weight, params)
         model = self._model(n_threads=thread_count(self.n_threads))
         model._check_parameters(max_time)
         training = validate.training(self, X, y, sample_weight)
@@ -226,7 +284,7 @@ class GridClassifier(ConvexClassifier):
         if isinstance(grid, int):
             grid = self._automatic_grid(grid, problems, ratios)
         seed = check_random_state(self.random_state).randint(2**30)
-        folds = split(self.cv, training)
+        folds = split(self.cv, training, *metadata)
         total, deadline = len(folds) * len(ratios) * len(grid), limits.began + limits.max_time
 
         with progress_of(self, total, (X, y, sample_weight), deadline=deadline) as progress:

@@ -95,7 +95,8 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     scoring : str, callable or None, default=None
         What is best: a name or scorer of scikit-learn; None is "accuracy". "accuracy" and "neg_log_loss"
         come from one pass without predictions, under `sample_weight`, and know the classes that a fold
-        lacks; other scorers get a fitted estimator and the rows held out, without weights.
+        lacks; other scorers get a fitted estimator and the rows held out, with their weights if they take
+        them or, with scikit-learn's metadata routing, ask for them.
     solver : str, default="auto"
     tol : float, default=1e-4
     max_iter : int, default=1000
@@ -263,16 +264,22 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         options |= {name: getattr(self, name) for name in names}
         return LogisticRegression(**options)
 
+    def _scorer(self):
+        if self.scoring is None or (isinstance(self.scoring, str) and self.scoring in _FUSED):
+            return None
+        return get_scorer(self.scoring)
+
     def _score(self, model, data, solution, training, fold):
         coef, intercept, K = solution.coef, solution.intercept, len(training.classes)
-        if self.scoring is None or (isinstance(self.scoring, str) and self.scoring in _FUSED):
+        scorer = self._scorer()
+        if scorer is None:
             W = data.weights(len(intercept), coef.dtype)
             W[:] = coef
             found = data.evaluate(W, intercept, Softmax(training.y, fold.held, K))
             return _FUSED[self.scoring](*found, fold.held.sum())
-        fitted, rows = copy.copy(model), np.flatnonzero(fold.held)
+        fitted, rows = copy.copy(model), fold.rows
         fitted._set(training, solution)
-        return get_scorer(self.scoring)(fitted, training.X[rows], training.classes[training.y[rows]])
+        return scorer(fitted, training.X[rows], training.classes[training.y[rows]], **fold.score)
 
     def _pick(self, search):
         Cs, choice = search.Cs, _Choice(search.scores, search.Cs)
@@ -336,7 +343,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
             f"{m} values of C and {L} of l1_ratio."
         )
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, **score_params):
         """Score of the model by `scoring`.
 
         Parameters
@@ -344,13 +351,17 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         X : {array, CSR matrix} of shape (n_samples, n_features)
         y : array of shape (n_samples,)
         sample_weight : array of shape (n_samples,), optional
+        **score_params : dict
+            Further metadata of the scorer; with scikit-learn's metadata routing only.
 
         Returns
         -------
         score : float
         """
+        _, metadata = self._routed("score", sample_weight, score_params)
         if isinstance(self.scoring, str) and self.scoring == "neg_log_loss":
             p = self.predict_proba(X)
             return -float(log_loss(y, p, sample_weight=sample_weight, labels=self.classes_))
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return get_scorer(self.scoring or "accuracy")(self, X, y, **weight)
+        if self._scorer() is None:
+            return super().score(X, y, sample_weight)
+        return self._scorer()(self, X, y, **metadata)

@@ -119,7 +119,8 @@ def _unit(X):
     dtype = getattr(X, "dtype", None)
     dtypes = set(getattr(X, "dtypes", ()))  # of a DataFrame
     if len(dtypes) == 1:
-        dtype = dtypes.pop()
+        # pandas's nullable types name NumPy's; frames of polars tell it when they become arrays.
+        dtype = getattr(dtypes.pop(), "numpy_dtype", None) or np.asarray(X[:0]).dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         return float(np.iinfo(dtype).max)
     return 1.0

@@ -1,13 +1,10 @@
-"""What people's code leans on: frames, pipelines, metadata, searches, sparse weights, scikit-learn's classes."""
-
-import contextlib
-import warnings
+"""What people's code leans on: frames, pipelines, metadata, searches, sparse weights, others' classes."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn import config_context, set_config
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
@@ -15,12 +12,11 @@ from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import estimator_html_repr
-from sklearn.utils.validation import check_is_fitted
 
 import fastlr
 from fastlr.persistence import files
@@ -284,7 +280,7 @@ def test_without_routing_scorers_that_know_no_weights_get_none():
 
 @pytest.mark.parametrize("name", ["logistic cv", "svm cv"])
 def test_groups_go_to_the_splitter(name, routing):
-    X, y, weight, groups = weighted()
+    X, y, _, groups = weighted()
     splitter = GroupKFold(3).set_split_request(groups=True)
     model = made(name).set_params(cv=splitter).fit(X, y, groups=groups)
     expected = made(name).set_params(cv=list(GroupKFold(3).split(X, y, groups))).fit(X, y)
@@ -323,3 +319,255 @@ def test_a_search_called_by_hand_takes_weights(name, asks, routing):
         y, model.predict(X), sample_weight=weight
     )
     assert model.fit(X, y).score(X, y) == accuracy_score(y, model.predict(X))
+
+
+# Frames
+
+
+def to_pandas(X, names):
+    return pytest.importorskip("pandas").DataFrame(X, columns=names)
+
+
+def to_nullable(X, names):
+    return to_pandas(X, names).astype("Float64")
+
+
+def to_arrow_types(X, names):
+    pytest.importorskip("pyarrow")
+    return to_pandas(X, names).astype("double[pyarrow]")
+
+
+def to_polars(X, names):
+    return pytest.importorskip("polars").DataFrame(dict(zip(names, X.T, strict=True)))
+
+
+NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
+FRAMES = {make.__name__: make for make in (to_pandas, to_nullable, to_arrow_types, to_polars)}
+every_frame = pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+
+
+@every
+@every_frame
+def test_frames(name, frame):
+    X, y = iris()
+    table = frame(X, NAMES)
+    model = made(name).fit(table, y)
+    assert model.feature_names_in_.tolist() == NAMES and model.feature_names_in_.dtype == object
+    expected = made(name).fit(X, y)
+    assert_same(outputs(model, table), outputs(expected, X))
+    assert model.score(table, y) == expected.score(X, y)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.predict(X)
+    with pytest.warns(UserWarning, match="X has feature names"):
+        expected.predict(table)
+
+
+@every
+@every_frame
+@pytest.mark.parametrize("names", [NAMES[::-1], [*NAMES[:3], "petal colour"]])
+def test_columns_of_other_names_are_refused(name, frame, names):
+    X, y = iris()
+    model = made(name).fit(frame(X, NAMES), y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame(X, names))
+
+
+@pytest.mark.parametrize("name", ["sgd", "network"])
+def test_names_in_further_data(name):
+    X, y = iris()
+    table, other = to_pandas(X, NAMES), to_pandas(X, NAMES[::-1])
+    model = made(name).partial_fit(table, y, classes=[0, 1, 2])
+    for fit in (
+        lambda: model.partial_fit(other, y),
+        lambda: made(name).set_params(early_stopping=True).fit(table, y, X_val=other, y_val=y),
+    ):
+        with pytest.raises(ValueError, match="feature names should match"):
+            fit()
+    assert model.feature_names_in_.tolist() == NAMES
+
+
+@every_frame
+def test_missing_values_in_frames_are_refused(frame):
+    X, y = iris()
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        fastlr.LogisticRegression().fit(frame(X, NAMES), y)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "UInt8", "uint8[pyarrow]", "polars"])
+def test_scaling_by_the_type_of_a_frame(dtype):
+    X, y = iris()
+    X = (10 * X).astype(np.uint8)
+    if dtype == "polars":
+        table = to_polars(X, NAMES)
+    else:
+        if "pyarrow" in dtype:
+            pytest.importorskip("pyarrow")
+        table = to_pandas(X, NAMES).astype(dtype)
+    model = fastlr.LogisticRegression(scaling="unit").fit(table, y)
+    np.testing.assert_allclose(
+        model.coef_, fastlr.LogisticRegression(scaling="unit").fit(X, y).coef_, rtol=1e-3
+    )
+
+
+@every
+@pytest.mark.parametrize("kind", ["object", "string", "category", "boolean", "polars"])
+def test_labels_of_frames(name, kind):
+    X, y = iris(2)
+    values = np.array([False, True])[y] if kind == "boolean" else np.array(["no", "yes"])[y]
+    if kind == "polars":
+        target = pytest.importorskip("polars").Series(values)
+    else:
+        target = pytest.importorskip("pandas").Series(values).astype(kind)
+    model = made(name).fit(X, target)
+    assert model.classes_.tolist() == sorted(set(values.tolist()))
+    assert model.predict(X).tolist() == model.classes_[made(name).fit(X, y).predict(X)].tolist()
+    assert model.score(X, target) == accuracy_score(values.tolist(), model.predict(X).tolist())
+
+
+@every
+def test_weights_of_frames(name):
+    X, y, weight, _ = weighted()
+    expected = outputs(made(name).fit(X, y, sample_weight=weight), X)
+    for module in ("pandas", "polars"):
+        series = pytest.importorskip(module).Series(weight)
+        assert_same(outputs(made(name).fit(X, y, sample_weight=series), X), expected)
+
+
+@pytest.mark.parametrize("module", ["pandas", "polars"])
+@every
+def test_frames_in_pipelines(name, module):
+    pytest.importorskip(module)
+    X, y = iris()
+    make = to_pandas if module == "pandas" else to_polars
+    scaler = StandardScaler().set_output(transform=module)
+    pipeline = make_pipeline(scaler, made(name)).set_output(transform=module).fit(make(X, NAMES), y)
+    assert pipeline[-1].feature_names_in_.tolist() == NAMES
+    assert pipeline[:-1].get_feature_names_out().tolist() == NAMES
+    assert pipeline.feature_names_in_.tolist() == NAMES
+    Z = StandardScaler().fit_transform(X)
+    assert_same(outputs(pipeline, make(X, NAMES)), outputs(made(name).fit(Z, y), Z), rtol=1e-8)  # by columns
+
+
+@every_linear
+def test_features_are_selected_by_weights(name):
+    X, y = iris()
+    table = to_pandas(X, NAMES)
+    selector = SelectFromModel(made(name), threshold=1e-9).set_output(transform="pandas").fit(table, y)
+    kept = np.abs(selector.estimator_.coef_).sum(axis=0) > 0
+    assert selector.get_feature_names_out().tolist() == np.array(NAMES)[kept].tolist()
+    assert selector.transform(table).columns.tolist() == np.array(NAMES)[kept].tolist()
+
+
+@every
+def test_frames_of_mixed_columns(name):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris()
+    table = to_pandas(X, NAMES).assign(colour=np.array(["red", "blue"])[np.arange(len(y)) % 2])
+    columns = ColumnTransformer(
+        [("scale", StandardScaler(), NAMES), ("code", OneHotEncoder(sparse_output=False), ["colour"])]
+    )
+    pipeline = make_pipeline(columns.set_output(transform="pandas"), made(name)).fit(table, y)
+    names = [*(f"scale__{each}" for each in NAMES), "code__colour_blue", "code__colour_red"]
+    assert pipeline[-1].feature_names_in_.tolist() == names
+    assert isinstance(pipeline[:-1].transform(table), pandas.DataFrame)
+    assert np.array_equal(pipeline.predict(table[::-1]), pipeline.predict(table)[::-1])
+
+
+# Searches, ensembles and the like
+
+
+@every
+def test_clones(name):
+    X, y = iris()
+    model = made(name).fit(X, y)
+    other = clone(model)
+    assert other.get_params() == model.get_params() and not hasattr(other, "classes_")
+    assert_same(outputs(other.fit(X, y), X), outputs(model, X))
+
+
+@every
+def test_parameters_in_searches(name):
+    X, y = iris()
+    pipeline = make_pipeline(StandardScaler(), made(name))
+    step = pipeline.steps[-1][0]
+    grid = {
+        f"{step}__class_weight": [None, "balanced", {0: 1.0, 1: 2.0, 2: 1.0}],
+        f"{step}__scaling": [None, "unit"],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
+    assert search.best_score_ == np.max(search.cv_results_["mean_test_score"]) > 0.6
+    expected = clone(pipeline).set_params(**search.best_params_).fit(X, y)
+    assert_same(outputs(search, X), outputs(expected, X))
+
+
+@every
+def test_calibration(name):
+    X, y, weight, _ = weighted()
+    model = CalibratedClassifierCV(made(name), cv=2).fit(X, y, sample_weight=weight)
+    p = model.predict_proba(X)
+    assert p.shape == (150, 3) and np.allclose(p.sum(axis=1), 1) and model.score(X, y) > 0.8
+    assert all(calibrated.estimator.n_features_in_ == 4 for calibrated in model.calibrated_classifiers_)
+
+
+@every
+def test_permutation_importance(name):
+    X, y = iris()
+    X = np.column_stack([X, np.zeros(len(y))])
+    model = made(name).fit(X, y)
+    found = permutation_importance(model, to_pandas(X, [*NAMES, "none"]).to_numpy(), y, random_state=0)
+    assert found.importances_mean[4] == 0 and found.importances_mean[2:4].max() > 0.1
+
+
+@every
+def test_one_against_the_rest(name):
+    X, y = iris()
+    model = OneVsRestClassifier(made(name)).fit(X, y)
+    assert len(model.estimators_) == 3 and model.score(X, y) > 0.6
+
+
+@every
+def test_scorers(name):
+    X, y = iris(2)
+    model = made(name)
+    names = ["accuracy", "roc_auc", "f1"] + ["neg_log_loss"] * hasattr(model, "predict_proba")
+    found = cross_validate(model, X, y, scoring=names, cv=3, error_score="raise")
+    assert all(np.isfinite(found[f"test_{each}"]).all() for each in names)
+
+
+@every
+@pytest.mark.parametrize("classes", [2, 3])
+def test_shapes_and_agreement_of_outputs(name, classes):
+    X, y = iris(classes)
+    model = made(name).fit(X, y)
+    found = outputs(model, X)
+    is_svm, is_network = name.startswith("svm"), name == "network"
+    assert set(found) == {"predict"} | (set() if is_network else {"decision_function"}) | (
+        set() if is_svm else {"predict_proba", "predict_log_proba"}
+    )
+    if "decision_function" in found:
+        scores = found["decision_function"]
+        assert scores.shape == ((len(X),) if classes == 2 else (len(X), 3))
+        best = (scores > 0).astype(int) if classes == 2 else scores.argmax(axis=1)
+        assert np.array_equal(model.classes_[best], found["predict"])
+    if "predict_proba" in found:
+        p, log_p = found["predict_proba"], found["predict_log_proba"]
+        assert p.shape == log_p.shape == (len(X), classes)
+        np.testing.assert_allclose(np.exp(log_p), p, rtol=1e-12)
+        assert np.array_equal(model.classes_[p.argmax(axis=1)], found["predict"])
+
+
+# What notebooks show
+
+
+@every
+@pytest.mark.parametrize("in_a_pipeline", [False, True])
+def test_html(name, in_a_pipeline):
+    X, y = iris()
+    model = make_pipeline(StandardScaler(), made(name)) if in_a_pipeline else made(name)
+    kind = type(made(name)).__name__
+    before = estimator_html_repr(model)
+    assert kind in before and "Not fitted" in before
+    after = estimator_html_repr(model.fit(X, y))
+    assert kind in after and "Not fitted" not in after
+    assert model._repr_html_() and repr(model).startswith("Pipeline" if in_a_pipeline else kind)

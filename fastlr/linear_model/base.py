@@ -55,7 +55,7 @@ class LinearScores(ScoreClassifier):
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def sparsify(self):
-        """Makes `coef_` a sparse matrix, in CSR, without its zeros: less memory where these are more than half.
+        """Makes `coef_` a sparse matrix in CSR: less memory where more than half of the weights are zero.
 
         Predictions stay the same but for rounding; those of sparse X become faster. `save`, another `fit`,
         `warm_start` and `partial_fit` take such weights, too.

@@ -255,8 +255,8 @@ class GridClassifier(ConvexClassifier):
             none, the strongest penalty. The last fit starts from the mean of the folds' models, and has its
             certificate even when there is no time left; those are exceeded by about that of one certificate.
         **params : dict
-            Metadata of the splitter, such as `groups`, and of the scorer; with scikit-learn's metadata routing
-            only: ``sklearn.set_config(enable_metadata_routing=True)``.
+            Metadata of the splitter, such as `groups`, and of the scorer; only with scikit-learn's metadata
+            routing, ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------

@@ -176,6 +176,12 @@ class MLPClassifier(StochasticClassifier):
         Mean log-loss of each epoch, without the penalty: history_["loss"].
     loss_ : float
         Its last value.
+    best_loss_ : float or None
+        Its lowest value; None where there are validation data.
+    validation_scores_, best_validation_score_ : list of float, float, or None
+        history_["val_score"] and the highest of them; None where there are no validation data.
+    n_layers_, n_outputs_, out_activation_ : int, int, str
+        3; 1 for two classes and else their number; "logistic" for two classes and else "softmax".
     history_ : dict of lists
         One value for each epoch: "loss" (mean log-loss per training row, without penalty) and "train_score"
         (accuracy), each row under the weights that its minibatch met; "time" (seconds); and, where there are
@@ -343,6 +349,37 @@ class MLPClassifier(StochasticClassifier):
     def loss_(self):
         """Mean log-loss of the last epoch."""
         return self.history_["loss"][-1]
+
+    @property
+    def best_loss_(self):
+        """The lowest mean log-loss of an epoch, or None where there are validation data."""
+        return min(self.loss_curve_) if self.validation_scores_ is None else None
+
+    @property
+    def validation_scores_(self):
+        """Validation score of each epoch, or None where there are no validation data."""
+        return self.history_.get("val_score")
+
+    @property
+    def best_validation_score_(self):
+        """The highest of them, or None."""
+        scores = self.validation_scores_
+        return max(scores) if scores else None
+
+    @property
+    def n_layers_(self):
+        """Input, hidden and output layers."""
+        return len(self.coefs_) + 1
+
+    @property
+    def n_outputs_(self):
+        """Score columns: one for two classes."""
+        return len(self.intercepts_[-1])
+
+    @property
+    def out_activation_(self):
+        """What makes probabilities of scores."""
+        return "logistic" if self.n_outputs_ == 1 else "softmax"
 
     def _scores(self, X):
         """Scores of shape (n, K), in float64, lest tiny probabilities differ from their logarithms."""

@@ -1,14 +1,16 @@
 """What people's code leans on: frames, pipelines, metadata, searches, sparse weights, others' classes."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn import config_context
+from sklearn import config_context, linear_model, neural_network
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
-from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
@@ -571,3 +573,51 @@ def test_html(name, in_a_pipeline):
     after = estimator_html_repr(model.fit(X, y))
     assert kind in after and "Not fitted" not in after
     assert model._repr_html_() and repr(model).startswith("Pipeline" if in_a_pipeline else kind)
+
+
+# What scikit-learn's classes have
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("loss", "hinge"), ("loss", "modified_huber"), ("average", True), ("average", 10)],
+)
+def test_what_sgd_does_not_offer_is_refused(name, value):
+    with pytest.raises(ValueError, match=rf"{name} must be one of .*; found {value!r}"):
+        fastlr.SGDClassifier(**{name: value}).fit(*iris())
+
+
+def test_sgd_takes_the_parameters_of_scikit_learns():
+    X, y = iris()
+    model = fastlr.SGDClassifier(
+        "log_loss", n_jobs=2, epsilon=0.2, average=False, random_state=0, max_iter=5, tol=None
+    )
+    expected = fastlr.SGDClassifier(random_state=0, max_iter=5, tol=None).fit(X, y)
+    assert np.array_equal(model.fit(X, y).coef_, expected.coef_)
+    assert set(linear_model.SGDClassifier().get_params()) <= set(model.get_params())
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_network_has_the_attributes_of_scikit_learns(classes):
+    X, y = iris(classes)
+    mine, peer = made("network"), neural_network.MLPClassifier(7, max_iter=20, solver="sgd", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mine.fit(X, y), peer.fit(X, y)
+        for name in (
+            "n_layers_",
+            "n_outputs_",
+            "out_activation_",
+            "validation_scores_",
+            "best_validation_score_",
+        ):
+            assert getattr(mine, name) == getattr(peer, name), name
+        assert mine.best_loss_ == min(mine.loss_curve_)
+        mine.set_params(early_stopping=fastlr.EarlyStopping(3)).fit(X, y)
+    assert mine.best_loss_ is None and len(mine.validation_scores_) == mine.n_iter_
+    assert mine.best_validation_score_ == max(mine.validation_scores_)
+
+
+@pytest.mark.parametrize("name", ["best_loss_", "n_layers_", "out_activation_", "validation_scores_"])
+def test_an_unfitted_network_has_none_of_them(name):
+    assert not hasattr(made("network"), name)

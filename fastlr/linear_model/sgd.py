@@ -82,6 +82,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
     Parameters
     ----------
+    loss : {"log_loss"}, default="log_loss"
+        The only one, and not scikit-learn's default: that is the hinge, one class against the rest.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=0.0
         Strength of the penalty.
@@ -128,6 +130,11 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         1 prints a line for each epoch, or for each validation where patience counts minibatches, with a last
         one on the best of them; 0 is silence. None shows epoch, loss, validation score and the time that is
         left at most in one line on the terminal, if there is one, and clears it.
+    n_jobs, epsilon
+        Taken for the sake of scikit-learn's interface: threads are those of `n_threads`, and this loss has no
+        epsilon.
+    average : False
+        Averages of the weights are not offered; early stopping keeps the best ones.
 
     Attributes
     ----------
@@ -171,8 +178,9 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
     def __init__(
         self,
-        penalty="l2",
+        loss="log_loss",
         *,
+        penalty="l2",
         alpha=0.0,
         l1_ratio=0.15,
         fit_intercept=True,
@@ -194,7 +202,11 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         random_state=None,
         warm_start=False,
         verbose=None,
+        n_jobs=None,
+        epsilon=0.1,
+        average=False,
     ):
+        self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -217,6 +229,9 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.epsilon = epsilon
+        self.average = average
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -226,6 +241,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     def _check_parameters(self):
         super()._check_parameters()
         number = validate.check_number
+        validate.check_choice("loss", self.loss, ("log_loss",))
+        validate.check_choice("average", self.average, (False,))
         validate.check_choice("penalty", self.penalty, PENALTIES)
         validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")

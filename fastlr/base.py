@@ -7,8 +7,9 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 from sklearn import exceptions
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
-from fastlr import validate
+from fastlr import peers, validate
 from fastlr._version import __version__
 from fastlr.callbacks import CallbackSupportMixin
 from fastlr.data import available_threads
@@ -53,8 +54,8 @@ class InconsistentVersionWarning(exceptions.InconsistentVersionWarning):
 
 
 class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """Prediction from scores; subclasses have `classes_` and `_scores(X)` of shape (n, K), K = 1 column for
-    two classes."""
+    """Prediction from scores; subclasses have `classes_`, `_scores(X)` of shape (n, K), K = 1 column for
+    two classes, and `_peer()`, scikit-learn's estimator for these scores."""
 
     def __getstate__(self):
         return {**super().__getstate__(), "_fastlr_version": __version__}
@@ -88,6 +89,26 @@ class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         found = self._class_numbers(self._scores(X))
         return self.classes_[found]
+
+    def to_sklearn(self):
+        """The scikit-learn estimator with the same predictions, fitted; as :func:`fastlr.to_sklearn`.
+
+        Returns
+        -------
+        model : estimator of scikit-learn
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastlr import LogisticRegression
+        >>> X, y = load_iris(return_X_y=True)
+        >>> LogisticRegression(C=2.0).fit(X, y).to_sklearn().predict(X[:2])
+        array([0, 0])
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "coef_") and not hasattr(self, "coefs_"):
+            raise ValueError(f"model must have weights; found {type(self).__name__} fitted with refit=False.")
+        return peers.fitted(self._peer(), self)
 
     @staticmethod
     def _class_numbers(scores):

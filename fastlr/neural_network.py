@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from fastlr import minibatch, validate
+from fastlr import minibatch, peers, validate
 from fastlr._kernels import mlp
 from fastlr.base import stored_dtype, thread_count
 from fastlr.crew import Crew
@@ -339,6 +339,9 @@ class MLPClassifier(StochasticClassifier):
             "classes_": training.classes,
             **training.attributes,
         }
+
+    def _peer(self):
+        return peers.network(self)
 
     @property
     def loss_curve_(self):

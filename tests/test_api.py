@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn import config_context, linear_model, neural_network
+from sklearn import config_context, linear_model, neural_network, svm
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -14,11 +14,12 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError, UnsetMetadata
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import estimator_html_repr
+from sklearn.utils.validation import check_is_fitted
 
 import fastlr
 from fastlr.persistence import files
@@ -54,7 +55,9 @@ def outputs(model, X):
 
 def assert_same(found, expected, rtol=0.0):
     assert found.keys() == expected.keys()
-    for name, values in found.items():
+    assert np.array_equal(found["predict"], expected["predict"])
+    for name in found.keys() - {"predict"}:
+        values = found[name]
         np.testing.assert_allclose(values, expected[name], rtol=rtol, atol=rtol, err_msg=name)
 
 
@@ -621,3 +624,127 @@ def test_a_network_has_the_attributes_of_scikit_learns(classes):
 @pytest.mark.parametrize("name", ["best_loss_", "n_layers_", "out_activation_", "validation_scores_"])
 def test_an_unfitted_network_has_none_of_them(name):
     assert not hasattr(made("network"), name)
+
+
+# scikit-learn's own estimators, and ONNX
+
+
+PEERS = {
+    "logistic": linear_model.LogisticRegression,
+    "logistic cv": linear_model.LogisticRegression,
+    "svm": svm.LinearSVC,
+    "svm cv": svm.LinearSVC,
+    "sgd": linear_model.LogisticRegression,
+    "network": neural_network.MLPClassifier,
+}
+
+
+@every
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("labels", ["numbers", "strings"])
+def test_peers_predict_alike(name, classes, labels):
+    X, y = iris(classes)
+    y = y if labels == "numbers" else np.array(["one", "three", "two"])[y]
+    model = made(name).fit(to_pandas(X, NAMES), y)
+    peer = model.to_sklearn()
+    assert type(peer) is PEERS[name] and peer.feature_names_in_.tolist() == NAMES
+    check_is_fitted(peer)
+    assert_same(outputs(peer, to_pandas(X, NAMES)), outputs(model, to_pandas(X, NAMES)), rtol=1e-11)
+    assert peer.score(to_pandas(X, NAMES), y) == model.score(to_pandas(X, NAMES), y)
+    assert "Not fitted" not in estimator_html_repr(peer)
+
+
+@every
+def test_peers_are_estimators_like_others(name):
+    X, y = iris()
+    model = made(name).set_params(class_weight={0: 1.0, 1: 2.0, 2: 1.0}).fit(X, y)
+    before = outputs(model, X)
+    peer = model.to_sklearn()
+    if name != "network":  # scikit-learn's has no class weights
+        assert peer.class_weight == model.class_weight and peer.class_weight is not model.class_weight
+    again = clone(peer)
+    assert again.get_params() == peer.get_params() and not hasattr(again, "classes_")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        again.fit(X, y)
+        peer.fit(X[:120], y[:120])
+        cross_val_score(peer, X, y, cv=2, error_score="raise")
+    assert again.score(X, y) > 0.8
+    assert_same(outputs(model, X), before)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("kind", [fastlr.LogisticRegression, fastlr.LogisticRegressionCV])
+def test_a_peer_comes_to_the_same_optimum(kind, l1_ratio):
+    X, y = iris()
+    options = {"tol": 1e-9, "class_weight": "balanced", "fit_intercept": False}
+    if kind is fastlr.LogisticRegression:
+        model = kind(C=0.3, l1_ratio=l1_ratio, **options)
+    else:
+        model = kind(Cs=[0.3], l1_ratios=[l1_ratio], cv=2, **options)
+    model.fit(X, y)
+    peer = model.to_sklearn().set_params(tol=1e-9, max_iter=20000).fit(X, y)
+    np.testing.assert_allclose(peer.coef_, model.coef_, rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("options", [{"penalty": None}, {"C": np.inf}])
+def test_a_peer_without_a_penalty(options):
+    X, y = iris()
+    peer = fastlr.LogisticRegression(max_iter=50, tol=0.1, **options).fit(X, y).to_sklearn()
+    assert np.inf == peer.C
+
+
+@pytest.mark.parametrize("name", ["svm", "svm cv"])
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_a_peer_of_a_machine_comes_to_the_same_optimum(name, penalty):
+    X, y = iris()
+    model = made(name).set_params(penalty=penalty, tol=1e-8, intercept_scaling=2.0).fit(X, y)
+    peer = model.to_sklearn().set_params(tol=1e-8, max_iter=100_000, random_state=0).fit(X, y)
+    np.testing.assert_allclose(peer.coef_, model.coef_, rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["partial_fit", "warm_start"])
+@pytest.mark.parametrize("tol", [None, 1e-4])
+def test_a_peer_of_a_network_trains_on(kind, tol):
+    X, y = iris()
+    model = made("network").set_params(tol=tol, max_iter=100, warm_start=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        peer = model.fit(X, y).to_sklearn().set_params(max_iter=1)
+        loss = -np.mean(np.log(peer.predict_proba(X)[np.arange(len(y)), y]))
+        peer = peer.partial_fit(X, y) if kind == "partial_fit" else peer.fit(X, y)
+    assert peer.loss_ == pytest.approx(loss, rel=0.05)
+    assert peer.loss_curve_[-1] == peer.loss_
+
+
+def test_a_peer_of_a_network_that_had_one_batch_only():
+    X, y = iris()
+    model = fastlr.MLPClassifier(3, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    assert_same(outputs(model.to_sklearn().partial_fit(X[:1], y[:1]), X), outputs(model, X), rtol=0.1)
+
+
+def test_a_peer_needs_weights():
+    X, y = iris()
+    with pytest.raises(ValueError, match="refit=False"):
+        made("svm cv").set_params(refit=False).fit(X, y).to_sklearn()
+    with pytest.raises(NotFittedError):
+        made("svm").to_sklearn()
+
+
+@every
+@pytest.mark.parametrize("classes", [2, 3])
+def test_onnx(name, classes):
+    skl2onnx = pytest.importorskip("skl2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    X, y = iris(classes)
+    X = X.astype(np.float32)
+    model = made(name).fit(X, y)
+    has_probabilities = hasattr(model, "predict_proba")
+    options = {"zipmap": False} if has_probabilities else {}
+    peer = model.to_sklearn()
+    graph = skl2onnx.to_onnx(peer, X[:1], options={id(peer): options})
+    session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    found, scores = session.run(None, {session.get_inputs()[0].name: X})
+    assert np.array_equal(found, model.predict(X))
+    expected = model.predict_proba(X) if has_probabilities else model.decision_function(X)
+    assert np.allclose(scores[:, -1] if scores.ndim > expected.ndim else scores, expected, atol=1e-4)

@@ -14,7 +14,7 @@ FLOORS = [
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
-    {"base", "stochastic", "linear_model", "neural_network"},
+    {"peers", "base", "stochastic", "linear_model", "neural_network"},
     {"plots", "metrics", "model_selection", "persistence", "__init__"},
     {"cli", "__main__"},
 ]

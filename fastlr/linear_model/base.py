@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from fastlr import validate
+from fastlr import peers, validate
 from fastlr.base import ProbabilityClassifier, ScoreClassifier, thread_count
 from fastlr.data import Data
 
@@ -90,4 +90,11 @@ class LinearScores(ScoreClassifier):
 
 
 class LinearClassifier(LinearScores, ProbabilityClassifier):
-    """The same with probabilities: scores are those of the softmax."""
+    """The same with probabilities: scores are those of the softmax. Subclasses have `_strengths()`: factor of
+    the losses, L1 and L2 strengths."""
+
+    def _peer(self):
+        factor, l1, l2 = self._strengths()
+        if l1 == l2 == 0:
+            return peers.softmax(self, np.inf, 0.0)
+        return peers.softmax(self, factor / (l1 + l2), l1 / (l1 + l2))

@@ -249,6 +249,12 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         if self.batch_size is not None:
             number("batch_size", self.batch_size, numbers.Integral, 0, what="None or a whole number from 0")
 
+    def _strengths(self):
+        """Factor of the mean loss, L1 and L2 strengths."""
+        ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio)
+        alpha = 0.0 if self.penalty is None else float(self.alpha)
+        return 1.0, alpha * ratio, alpha * (1 - ratio)
+
     def _plan(self, n):
         size = min(self.batch_size or n, n)
         return minibatch.Plan(int(size), bool(self.shuffle), bool(self.drop_last))
@@ -256,9 +262,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     def _new_model(self, data, loss, units, shift, random, mean_weight):
         if data.is_sparse and self.momentum:
             raise ValueError("momentum needs dense X; found a sparse matrix.")
-        ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio)
-        alpha = 0.0 if self.penalty is None else float(self.alpha)
-        penalty = ElasticNet(alpha * ratio, alpha * (1 - ratio), units)
+        _, l1, l2 = self._strengths()
+        penalty = ElasticNet(l1, l2, units)
         return _SoftmaxModel(
             data, loss, penalty, shift, float(self.momentum), bool(self.fit_intercept), data.exact_dtype
         )

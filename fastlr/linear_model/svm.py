@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastlr import validate
+from fastlr import peers, validate
 from fastlr.base import feature_units, thread_count
 from fastlr.data import Data
 from fastlr.linear_model.convex import ConvexClassifier, centre
@@ -187,6 +187,9 @@ class LinearSVC(ConvexClassifier):
         reason = f"{name}: {describe(problems[0])}; {because}"
         count = f"; {len(problems)} such problems, each of one class against the rest"
         return choose(name, problems[0], self.tol)[0], reason + (count if len(problems) > 1 else "") + "."
+
+    def _peer(self):
+        return peers.machine(self, float(self.C))
 
     def _strengths(self):
         """Factor of the losses, L1 and L2 strengths."""

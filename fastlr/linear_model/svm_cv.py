@@ -6,7 +6,7 @@ Shapes: F folds, m values of C.
 import numpy as np
 from scipy.stats import rankdata
 
-from fastlr import validate
+from fastlr import peers, validate
 from fastlr.linear_model.folds import GridClassifier
 from fastlr.linear_model.path import check_grid
 from fastlr.linear_model.svm import PENALTIES, LinearSVC
@@ -149,6 +149,9 @@ class LinearSVCCV(GridClassifier):
 
     def _without_refit(self, search):
         return {}
+
+    def _peer(self):
+        return peers.machine(self, self.C_)
 
     def _strengths(self):
         return self.C_, float(self.penalty == "l1"), float(self.penalty == "l2")

@@ -11,7 +11,6 @@ Loading runs no code that the file chooses. The digest detects damage and editin
 deceive can compute it anew, so keep models that matter where only those write whom you trust.
 """
 
-import copy
 import hashlib
 import io
 import json
@@ -196,8 +195,9 @@ def to_sklearn(model):
     Returns
     -------
     model : estimator of scikit-learn
-        To predict with. Its parameters are scikit-learn's defaults, except for what prediction needs: it is
-        not meant for fitting again.
+        With the parameters that have a meaning there. `tol` has scikit-learn's default, as it means something
+        else there; `scaling` is in the weights, but is lost when the result is fitted again. C is 1 / `alpha`
+        of an SGDClassifier, whose loss is a mean: divide it by the number of samples before another fit.
 
     Raises
     ------
@@ -216,36 +216,13 @@ def to_sklearn(model):
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> peer = fastlr.to_sklearn(fastlr.SGDClassifier(max_iter=50, tol=None).fit(X, y))
-    >>> peer
-    LogisticRegression()
+    >>> type(peer)
+    <class 'sklearn.linear_model._logistic.LogisticRegression'>
     >>> peer.predict(X[:2])
     array([0, 0])
     """
-    from sklearn.linear_model import LogisticRegression as Softmax
-    from sklearn.neural_network import MLPClassifier as Network
-    from sklearn.preprocessing import LabelBinarizer
-    from sklearn.svm import LinearSVC as Machine
-
     _check_model(model)
-    names = "classes_", "coef_", "intercept_", "n_features_in_", "feature_names_in_"
-    found = {name: copy.copy(getattr(model, name)) for name in names if hasattr(model, name)}
-    if hasattr(model, "coefs_"):
-        coefs, intercepts = copy.deepcopy((model.coefs_, model.intercepts_))
-        peer = Network(tuple(len(b) for b in intercepts[:-1]), activation=model.activation)
-        found |= {
-            "coefs_": coefs,
-            "intercepts_": intercepts,
-            "n_layers_": len(coefs) + 1,
-            "n_outputs_": len(intercepts[-1]),
-            "out_activation_": "softmax" if len(model.classes_) > 2 else "logistic",
-            "_label_binarizer": LabelBinarizer().fit(model.classes_),
-        }
-    elif hasattr(model, "coef_"):
-        peer = Machine() if isinstance(model, LinearSVC | LinearSVCCV) else Softmax()
-    else:
-        raise ValueError(f"model must have weights; found {type(model).__name__} fitted with refit=False.")
-    vars(peer).update(found)
-    return peer
+    return model.to_sklearn()
 
 
 def _is_attribute(name):

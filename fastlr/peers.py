@@ -3,10 +3,6 @@
 import copy
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state
 
 
@@ -17,6 +13,8 @@ def _shared(model, *names):
 
 def softmax(model, C, l1_ratio):
     """The LogisticRegression for the weights of a softmax."""
+    from sklearn.linear_model import LogisticRegression
+
     options = _shared(model, "fit_intercept", "class_weight", "max_iter", "random_state", "warm_start")
     if LogisticRegression().penalty == "deprecated":  # from 1.8 on
         options["l1_ratio"] = l1_ratio
@@ -29,12 +27,17 @@ def softmax(model, C, l1_ratio):
 
 def machine(model, C):
     """The LinearSVC for the weights of a squared hinge."""
+    from sklearn.svm import LinearSVC
+
     names = "penalty", "fit_intercept", "intercept_scaling", "class_weight", "max_iter", "random_state"
     return LinearSVC(C=C, **_shared(model, *names))
 
 
 def network(model):
     """The MLPClassifier for the weights of a network, with what its `partial_fit` and `warm_start` need."""
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import LabelBinarizer
+
     options = _shared(
         model, "activation", "solver", "alpha", "learning_rate", "learning_rate_init", "power_t", "max_iter",
         "shuffle", "random_state", "warm_start", "momentum", "nesterovs_momentum", "validation_fraction",

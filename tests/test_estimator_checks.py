@@ -29,7 +29,7 @@ ESTIMATORS = [
     LinearSVCCV(Cs=3, cv=3),
     SGDClassifier(),
     SGDClassifier(momentum=0.9),
-    SGDClassifier("l1", alpha=1e-4, learning_rate="adaptive"),
+    SGDClassifier(penalty="l1", alpha=1e-4, learning_rate="adaptive"),
     # Seven digits of a weight that stands for repetition are beyond float32.
     MLPClassifier(dtype="float64"),
     MLPClassifier(5, "tanh", learning_rate_init=0.1, max_iter=300, dtype="float64"),

@@ -148,7 +148,7 @@ class MLPClassifier(StochasticClassifier):
     validation_fraction : float in [0, 1), default=0.1
         Share of the samples set aside, by class, for early stopping where `fit` is given no validation
         data; 0 watches the training data itself.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or infinity, default=10
     class_weight : dict, "balanced" or None, default=None
     scaling : {None, "unit", "standard"}, default=None
         "unit" divides integers by the largest value of their type, "standard" acts as a StandardScaler

@@ -45,7 +45,9 @@ class StochasticClassifier(ProbabilityClassifier):
         number, whole = validate.check_number, numbers.Integral
         validate.check_choice("scaling", self.scaling, validate.SCALINGS)
         number("max_iter", self.max_iter, whole, 1, what="an integer of at least 1")
-        number("n_iter_no_change", self.n_iter_no_change, whole, 1, what="an integer of at least 1")
+        if self.n_iter_no_change != np.inf:
+            what = "an integer of at least 1 or infinity"
+            number("n_iter_no_change", self.n_iter_no_change, whole, 1, what=what)
         number("validation_fraction", self.validation_fraction, low=0, high=1 - 1e-9, what="in [0, 1)")
         number("power_t", self.power_t, what="a number")
         number("momentum", self.momentum, low=0, high=1 - 1e-9, what="a number in [0, 1)")
@@ -167,12 +169,19 @@ class StochasticClassifier(ProbabilityClassifier):
         ValueError
             If a parameter or the data is not as described; the estimator is then left as it was.
         """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    def _start(self, training):
+        """The estimator from whose weights to start, or None."""
+        return self if self.warm_start and hasattr(self, "classes_") else None
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, **start):
+        """`fit`, with what `_start` takes."""
         self._check_parameters()
         random = check_random_state(self.random_state)
         training = validate.training(self, X, y, sample_weight)
         part, validation = self._validation(training, X_val, y_val, random)
-        warm = self if self.warm_start and hasattr(self, "classes_") else None
-        model = self._model(part, random, warm, scale_weights=True)
+        model = self._model(part, random, self._start(training, **start), scale_weights=True)
         plan = self._plan(model.n)
         stopping = self._stopping()
         watcher = stopping.watch(plan.batches(model.n)) if stopping else None
@@ -203,7 +212,7 @@ class StochasticClassifier(ProbabilityClassifier):
                 f"Training was interrupted by the user after {outcome.n_epochs} epochs; the {kept} weights "
                 f"are kept. Fit again with warm_start=True to go on from here.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,  # the line that calls fit
             )
         elif self.status_ == "max_iter" and (stopping is not None or self.tol is not None):
             warnings.warn(
@@ -211,7 +220,7 @@ class StochasticClassifier(ProbabilityClassifier):
                 f"stopping rule was satisfied. Raise max_iter, or set tol=None to run all epochs without "
                 f"this warning.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -238,6 +247,11 @@ class StochasticClassifier(ProbabilityClassifier):
             raise ValueError(
                 f"classes must be those of the first call of partial_fit, {self.classes_}; found "
                 f"{np.unique(classes)}."
+            )
+        if self.early_stopping:
+            raise ValueError(
+                f"early_stopping must be False for partial_fit, which sets no samples aside; found "
+                f"{self.early_stopping!r}."
             )
         if self.scaling == "standard" or self.class_weight == "balanced":
             name = "scaling='standard'" if self.scaling == "standard" else "class_weight='balanced'"

@@ -634,6 +634,54 @@ def test_random_state(digits, seed):
 # --- more of the same ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "storage, scaling", [(np.asarray, None), (np.asarray, "standard"), (sp.csr_array, None)]
+)
+def test_weights_to_start_from(digits, storage, scaling):
+    """Three epochs from given weights are the last three of six."""
+    X, y, *_ = digits
+    X = storage(X)
+    whole, half = exact(max_iter=6, scaling=scaling).fit(X, y), exact(scaling=scaling).fit(X, y)
+    rest = exact(scaling=scaling).fit(X, y, coef_init=half.coef_, intercept_init=half.intercept_)
+    np.testing.assert_allclose(rest.coef_, whole.coef_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(rest.intercept_, whole.intercept_, rtol=1e-9, atol=1e-12)
+
+
+def test_some_weights_to_start_from(binary):
+    X, y = binary
+    coef = np.arange(9.0)
+    flat, whole = (exact().fit(X, y, coef_init=value) for value in (coef, coef[None]))
+    np.testing.assert_array_equal(flat.coef_, whole.coef_)
+    zeros = exact().fit(X, y, coef_init=np.zeros((1, 9)))
+    np.testing.assert_array_equal(zeros.coef_, exact().fit(X, y).coef_)
+    # What is not given goes on from the last fit, if there is one to go on from.
+    clf = exact(warm_start=True).fit(X, y)
+    both = exact().fit(X, y, coef_init=clf.coef_, intercept_init=3.0)
+    np.testing.assert_array_equal(clf.fit(X, y, intercept_init=3.0).coef_, both.coef_)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [{"coef_init": np.zeros((2, 9))}, {"coef_init": np.zeros(8)}, {"coef_init": np.full(9, np.nan)},
+     {"intercept_init": [1, 2]}, {"intercept_init": np.inf}],
+)  # fmt: skip
+def test_weights_to_start_from_that_do_not_fit(binary, start):
+    assert_refused(exact().fit(*binary), lambda c: c.fit(*binary, **start), next(iter(start)))
+
+
+def test_infinite_patience(binary):
+    clf = exact(tol=1e9, n_iter_no_change=np.inf, max_iter=20)
+    for options in ({}, {"early_stopping": True}):
+        with pytest.warns(ConvergenceWarning, match="Training ended after 20 epochs"):
+            assert clf.set_params(**options).fit(*binary).n_iter_ == 20
+
+
+def test_partial_fit_without_early_stopping(binary):
+    clf = exact(early_stopping=True)
+    with pytest.raises(ValueError, match="early_stopping must be False for partial_fit"):
+        clf.partial_fit(*binary, classes=[0, 1])
+
+
 @pytest.mark.parametrize("storage", ["float64", "float32", "uint8", "csr"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_partial_fit_is_an_epoch(digits, storage, schedule):

@@ -1,5 +1,6 @@
 """Softmax regression by minibatch SGD."""
 
+import copy
 import numbers
 
 import numpy as np
@@ -72,6 +73,16 @@ class _SoftmaxModel:
         return value / mass, correct / mass
 
 
+def _initial(name, values, shape):
+    """Given weights, checked; of two classes also without the axis of the one score column."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != shape and not (shape[0] == 1 and values.shape == shape[1:]):
+        raise ValueError(f"{name} must have the shape {shape}; found {values.shape}.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite; found NaN or infinity.")
+    return values.reshape(shape)
+
+
 class SGDClassifier(LinearClassifier, StochasticClassifier):
     """Softmax regression by minibatch stochastic gradient descent, with early stopping.
 
@@ -87,7 +98,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=0.0
         Strength of the penalty.
-    l1_ratio : float in [0, 1], default=0.15
+    l1_ratio : float in [0, 1] or None, default=0.15
         Share of L1 for "elasticnet".
     fit_intercept : bool, default=True
     eta0 : float, default=0.01
@@ -109,7 +120,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     tol : float or None, default=2e-4
         Training ends when the mean log-loss improves by less than this for `n_iter_no_change` epochs.
         None runs all `max_iter` epochs. Not used with early stopping.
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int or infinity, default=5
     early_stopping : bool or EarlyStopping, default=False
         True is EarlyStopping(patience=n_iter_no_change, min_delta=tol). Weights of the first best epoch are
         restored; without early stopping the last ones are kept.
@@ -245,13 +256,14 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         validate.check_choice("average", self.average, (False,))
         validate.check_choice("penalty", self.penalty, PENALTIES)
         validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
-        number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
+        if self.l1_ratio is not None or self.penalty == "elasticnet":
+            number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
         if self.batch_size is not None:
             number("batch_size", self.batch_size, numbers.Integral, 0, what="None or a whole number from 0")
 
     def _strengths(self):
         """Factor of the mean loss, L1 and L2 strengths."""
-        ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio)
+        ratio = {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty, 0.0)
         alpha = 0.0 if self.penalty is None else float(self.alpha)
         return 1.0, alpha * ratio, alpha * (1 - ratio)
 
@@ -267,6 +279,51 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         return _SoftmaxModel(
             data, loss, penalty, shift, float(self.momentum), bool(self.fit_intercept), data.exact_dtype
         )
+
+    def fit(
+        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, X_val=None, y_val=None
+    ):  # fmt: skip
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : {array, CSR matrix} of shape (n_samples, n_features)
+            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), optional
+        coef_init, intercept_init : arrays like `coef_` and `intercept_`, optional
+            Weights to start from; what is not given is zero, or that of the last fit with `warm_start`.
+        X_val, y_val : arrays of shape (n_validation, n_features) and (n_validation,), optional
+            Validation data.
+
+        Returns
+        -------
+        self
+            After a KeyboardInterrupt, too, once an epoch has ended: with the best weights where there is
+            early stopping, else the latest ones, and a warning. An earlier one is raised.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is not as described; the estimator is then left as it was.
+        """
+        start = {"coef_init": coef_init, "intercept_init": intercept_init}
+        return self._fit(X, y, sample_weight, X_val, y_val, **start)
+
+    def _start(self, training, coef_init, intercept_init):
+        last, K = super()._start(training), len(training.classes)
+        if coef_init is None and intercept_init is None:
+            return last
+        shape = 1 if K == 2 else K, training.X.shape[1]
+        start = copy.copy(self)
+        if last is None or not np.array_equal(last.classes_, training.classes) or last.coef_.shape != shape:
+            start.coef_, start.intercept_ = np.zeros(shape), np.zeros(shape[0])
+        start.classes_ = training.classes
+        if coef_init is not None:
+            start.coef_ = _initial("coef_init", coef_init, shape)
+        if intercept_init is not None:
+            start.intercept_ = _initial("intercept_init", np.atleast_1d(intercept_init), shape[:1])
+        return start
 
     def _put(self, model):
         fits = self.coef_.shape == model.W.shape

@@ -1,5 +1,6 @@
 """Arrays in npz files, whose claims are checked before they take memory; nothing is pickled."""
 
+import errno
 import io
 import math
 import os
@@ -24,7 +25,10 @@ _HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 # What zipfile raises on nonsense.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, struct.error)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError, OverflowError,
+    UnicodeDecodeError, OSError,
+)  # fmt: skip
 
 
 def check_size(found, needed, where):
@@ -103,6 +107,8 @@ def open_npz(path):
                 raise ValueError(f"{path}: not an intact npz file (its members claim to be larger than it)")
             yield archive
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of a place before the file
+            raise
         raise ValueError(f"{path}: not an intact npz file ({error})") from error
 
 

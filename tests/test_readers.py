@@ -1,10 +1,13 @@
 """Tables come out of files as they went in, and what cannot be a table is refused with its reason."""
 
+import csv
 import gzip
 import importlib.util
 import io
 import os
 import sys
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -91,6 +94,65 @@ def test_npz_of_scipy_with_an_index_beyond_the_columns(tmp_path):
         read_table(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr"])
+def test_sparse_matrices_of_scipy_are_checked_before_they_are_used(tmp_path, kind):
+    """scipy converts by indices and lengths that it has not looked at."""
+    path, sparse = tmp_path / "a.npz", sp.random_array((30, 8), density=0.3, random_state=0).asformat(kind)
+    parts = {"data": sparse.data, "indices": sparse.indices, "indptr": sparse.indptr, "shape": sparse.shape}
+    np.savez(path, **parts, format=kind.encode(), y=Y)
+    same(read_table(path), sparse.toarray())
+    for change, message in [
+        ({"indices": np.where(parts["indices"] == 7, 10**6, parts["indices"])}, "indices|index"),
+        ({"indices": -1 - parts["indices"]}, "indices|index"),
+        ({"indptr": parts["indptr"][::-1]}, "index pointer|indptr"),
+        ({"shape": (10**9, 8)}, "too small for a sparse matrix of shape|index pointer"),
+        ({"shape": (2**62, 8)}, "too small for a sparse matrix of shape"),
+        ({"shape": (30, 8, 1)}, r"needed: csr, csc or bsr, \(n, d\)"),
+        ({"shape": (-30, 8)}, "a.npz"),
+        ({"format": "csx"}, "format csx .* needed: csr, csc or bsr"),
+        ({"format": np.array(["csr"])}, "needed: csr, csc or bsr"),
+        ({"indices": parts["indices"] / 2}, "sparse matrix of float64, float64, int32"),
+        ({"data": parts["data"] * 1j}, "sparse matrix of complex128"),
+    ]:
+        np.savez(path, **{"format": kind.encode(), **parts, **change}, y=Y)
+        with pytest.raises(ValueError, match=message) as caught:
+            read_table(path)
+        assert str(path) in str(caught.value)
+
+
+def test_members_that_are_not_there_take_no_memory(tmp_path):
+    """64 MB, which an archive of 70 kB could hold, but does not."""
+    path = tmp_path / "a.npz"
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        content, {"descr": "|u1", "fortran_order": False, "shape": (1 << 26, 1)}
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("X.npy", content.getvalue() + os.urandom(70_000))
+    damaged = bytearray(path.read_bytes())
+    place = damaged.index(b"PK\1\2") + 24
+    damaged[place : place + 4] = (len(content.getvalue()) + (1 << 26)).to_bytes(4, "little")
+    path.write_bytes(damaged)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"a\.npz"):
+            read_table(path)
+        assert tracemalloc.get_traced_memory()[1] < 8e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_members_that_overlap_are_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, X=X, y=Y)
+    damaged = bytearray(path.read_bytes())
+    place = damaged.index(b"PK\1\2") + 20
+    damaged[place : place + 8] = (10**9).to_bytes(4, "little") * 2
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="its members claim to be larger than it"):
+        read_table(path)
+
+
 def test_npz_refuses(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, A=X, b=Y)
@@ -140,6 +202,39 @@ def test_npy_refuses(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"a\.npy"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((0, 10**30), "truncated: its header gives shape"),
+        ((2**32, 2**32), "truncated: its header gives shape"),  # 2^64: 0 in 64 bits
+        ((10**9, 3), "truncated: 48 bytes"),
+        ((2, 2), "trailing bytes after the 32"),
+        ((-2, -3), "damaged header"),
+        ((True, 6), "damaged header"),
+        ((1,) * 40, "damaged header"),
+    ],
+)
+def test_npy_headers_that_do_not_fit(tmp_path, shape, message):
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    (tmp_path / "a.npy").write_bytes(content.getvalue() + bytes(48))
+    with pytest.raises(ValueError, match=rf"a\.npy: {message}"):
+        read_table(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"\x80\4N.", b"\x93NUMPY\2\0\xff\xff\xff\xff{}"])
+def test_npy_files_of_other_kinds(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npy: damaged header"):
+        read_table(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("index", [2**31, 2**63 - 1, 2**63, 10**30])
+def test_libsvm_features_that_no_table_has(tmp_path, index):
+    with pytest.raises(ValueError, match=r"a\.svm: has the number of a feature beyond 2\^31 - 1"):
+        read_table(write(tmp_path / "a.svm", f"1 {index}:2\n"))
 
 
 @pytest.mark.parametrize("suffix", [".libsvm", ".svm", ".svmlight"])
@@ -232,6 +327,18 @@ def test_csv(tmp_path, separator, labels, has_names):
     same(table, labels=labels)
     assert table.names == (NAMES if has_names else None)
     assert table.target == ("column 'kind'" if has_names else "column 5")
+
+
+def test_csv_of_many_columns(tmp_path, monkeypatch):
+    """Of long lines only a start is searched for the separator: the Sniffer would take minutes."""
+    found = []
+    true_sniff = csv.Sniffer.sniff
+    monkeypatch.setattr(csv.Sniffer, "sniff", lambda *a, **b: found.append(a[1]) or true_sniff(*a, **b))
+    for separator in ",;\t":
+        names = separator.join(f'"a{i}"' for i in range(3000))
+        path = write(tmp_path / "a.csv", f"{names}\n{separator.join(['1.5'] * 3000)}\n")
+        assert read_table(path).X.shape == (1, 2999)
+    assert max(map(len, found)) <= 1 << 14 and len(found) == 3
 
 
 def test_csv_compressed_and_from_standard_input(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 from fastlr.readers.table import Table, column_of, listed
 
 _LONGEST_LINE = 1 << 24
+_LONGEST_SAMPLE = 1 << 14  # the time of csv's Sniffer grows with the square
 
 
 def read_csv(path, target, model):
@@ -34,6 +35,8 @@ def _open(path):
 
 
 def _separator(head):
+    if len(head) > _LONGEST_SAMPLE:  # the start of a line has separators enough
+        head = head.strip().splitlines()[0][:_LONGEST_SAMPLE]
     try:
         return csv.Sniffer().sniff(head, delimiters=",;\t").delimiter
     except csv.Error:  # a single column, or too little to see

@@ -70,7 +70,8 @@ def save(model, path):
         NumPy's scalars become Python's.
     path : str or path-like
         Written exactly there; no suffix is added. An older file is replaced at once when the new one is
-        complete, which takes over its permissions, and stays as it is if anything fails before.
+        complete and on the disk, which takes over its permissions, and stays as it is if anything fails
+        before. A process that is killed can leave a file `.fastlr-*` beside it, which may be deleted.
 
     Raises
     ------
@@ -78,6 +79,8 @@ def save(model, path):
         If the model is none of fastlr, its attributes do not fit each other, or one cannot be stored.
     NotFittedError
         If it is not fitted.
+    OSError
+        If the file cannot be written: a full disk, a folder that is not there, a file that is write-protected.
 
     Warns
     -----

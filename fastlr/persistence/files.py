@@ -80,7 +80,7 @@ def save(model, path):
     NotFittedError
         If it is not fitted.
     OSError
-        If the file cannot be written: a full disk, a folder that is not there, a file that is write-protected.
+        If the file cannot be written: a full disk, an absent folder, a file that is write-protected.
 
     Warns
     -----

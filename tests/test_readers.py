@@ -111,7 +111,7 @@ def test_sparse_matrices_of_scipy_are_checked_before_they_are_used(tmp_path, kin
         ({"shape": (-30, 8)}, "a.npz"),
         ({"format": "csx"}, "format csx .* needed: csr, csc or bsr"),
         ({"format": np.array(["csr"])}, "needed: csr, csc or bsr"),
-        ({"indices": parts["indices"] / 2}, "sparse matrix of float64, float64, int32"),
+        ({"indices": parts["indices"] / 2}, "sparse matrix of float64, float64, int"),
         ({"data": parts["data"] * 1j}, "sparse matrix of complex128"),
     ]:
         np.savez(path, **{"format": kind.encode(), **parts, **change}, y=Y)

@@ -1,6 +1,8 @@
 """fastlr: linear classification at the speed of the machine, with a certificate for every fit."""
 
 import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from fastlr._version import __version__, show_versions
 from fastlr.linear_model import (
@@ -31,15 +33,20 @@ __all__ = [
     "to_sklearn",
 ]
 
+if TYPE_CHECKING:
+    from fastlr import metrics as metrics
+    from fastlr import model_selection as model_selection
+    from fastlr import plots as plots
+
 # Loaded when they are first used: `import fastlr; fastlr.plots.plot_weights(...)`.
 _ROOMS = ("datasets", "metrics", "model_selection", "plots", "readers")
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> ModuleType:
     if name in _ROOMS:
         return importlib.import_module(f"fastlr.{name}")
     raise AttributeError(f"module 'fastlr' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*__all__, *_ROOMS]

@@ -9,7 +9,7 @@ from fastlr.data import available_threads
 __version__ = "0.1.0"
 
 
-def show_versions():
+def show_versions() -> None:
     """Prints the versions of fastlr, Python and the packages it uses, the instruction set and the threads.
 
     Examples

@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
@@ -13,6 +14,7 @@ from fastlr import peers, validate
 from fastlr._version import __version__
 from fastlr.callbacks import CallbackSupportMixin
 from fastlr.data import available_threads
+from fastlr.typing import Array, Features, Floats
 
 _MOST_THREADS = 64  # of a team of the kernels
 
@@ -57,6 +59,10 @@ class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Prediction from scores; subclasses have `classes_`, `_scores(X)` of shape (n, K), K = 1 column for
     two classes, and `_peer()`, scikit-learn's estimator for these scores."""
 
+    classes_: Array
+    n_features_in_: int
+    feature_names_in_: Array
+
     def __getstate__(self):
         return {**super().__getstate__(), "_fastlr_version": __version__}
 
@@ -76,7 +82,7 @@ class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             state = {each.name: each.default for each in known if each.default is not each.empty} | state
         super().__setstate__(state)
 
-    def predict(self, X):
+    def predict(self, X: Features) -> Array:
         """Class of the highest score of each sample.
 
         Parameters
@@ -90,7 +96,7 @@ class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         found = self._class_numbers(self._scores(X))
         return self.classes_[found]
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Any:
         """The scikit-learn estimator with the same predictions, fitted; as :func:`fastlr.to_sklearn`.
 
         Returns
@@ -119,7 +125,7 @@ class ScoreClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 class ProbabilityClassifier(ScoreClassifier):
     """The same with probabilities: scores are those of the softmax."""
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> Floats:
         """Probabilities of the classes.
 
         Parameters
@@ -140,7 +146,7 @@ class ProbabilityClassifier(ScoreClassifier):
         scores /= scores.sum(axis=1, keepdims=True)
         return scores
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Features) -> Floats:
         """Logarithms of the probabilities, exact where these are too small to be told from zero.
 
         Parameters

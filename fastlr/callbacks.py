@@ -12,7 +12,7 @@ try:
 except ImportError:
     with_callbacks = None
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands where scikit-learn before 1.9 has no callbacks."""
 
 

@@ -3,10 +3,22 @@
 Shapes: n samples, K classes.
 """
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastlr.typing import Array, Names
 
 
-def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normalize=None):
+def confusion_matrix(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    labels: Names | None = None,
+    sample_weight: ArrayLike | None = None,
+    normalize: Literal["true", "pred", "all"] | None = None,
+) -> Array:
     """Count samples by true class (rows) and predicted class (columns).
 
     Parameters
@@ -44,7 +56,9 @@ def confusion_matrix(y_true, y_pred, *, labels=None, sample_weight=None, normali
     )
 
 
-def most_confused(y_true, y_pred, *, labels=None, n=10):
+def most_confused(
+    y_true: ArrayLike, y_pred: ArrayLike, *, labels: Names | None = None, n: int = 10
+) -> list[tuple[Any, Any, int]]:
     """List the most frequent errors as (true class, predicted class, count).
 
     Parameters
@@ -85,7 +99,7 @@ def most_confused(y_true, y_pred, *, labels=None, n=10):
     return [(names[i], names[j], int(counts[i, j])) for i, j in cells if counts[i, j]]
 
 
-def mistakes(y_true, proba, *, labels):
+def mistakes(y_true: ArrayLike, proba: ArrayLike, *, labels: Names) -> NDArray[np.intp]:
     """Indices of the misclassified samples, most confident errors first.
 
     Confidence is the probability that was given to the (wrong) predicted class.

@@ -4,13 +4,20 @@ Shapes: n samples, d features, E epochs of the longest fold.
 """
 
 import numbers
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import Bunch, _safe_indexing, indexable
 
+from fastlr.typing import Features, Seed
 
-def kfold_history(estimator, X, y, *, cv=5, sample_weight=None):
+
+def kfold_history(
+    estimator: Any, X: Features, y: ArrayLike, *, cv: Any = 5, sample_weight: ArrayLike | None = None
+) -> Bunch:
     """Fit one clone per fold, with the fold held out as validation set, and collect the curves.
 
     Parameters
@@ -87,7 +94,9 @@ def kfold_history(estimator, X, y, *, cv=5, sample_weight=None):
     return Bunch(history=history, best_epoch=best_epoch, val_score=val_score, estimators=estimators)
 
 
-def sample_size_history(estimator, X, y, *, sizes, cv=5, random_state=0):
+def sample_size_history(
+    estimator: Any, X: Features, y: ArrayLike, *, sizes: Iterable[int], cv: Any = 5, random_state: Seed = 0
+) -> dict[int, Bunch]:
     """Run :func:`kfold_history` on stratified random subsamples of several sizes.
 
     Parameters

@@ -4,6 +4,8 @@ Shapes: n samples, d features, h hidden units, K score columns (one for two clas
 """
 
 import numbers
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from scipy.special import expit
@@ -16,6 +18,8 @@ from fastlr.crew import Crew
 from fastlr.data import Data, aligned_zeros
 from fastlr.losses import Softmax
 from fastlr.stochastic import StochasticClassifier, raw_intercept
+from fastlr.stopping import EarlyStopping
+from fastlr.typing import ClassWeight, Floats, Scaling, Seed
 
 ACTIVATIONS = ("relu", "logistic", "tanh")  # in the order of the kernel's kinds
 LEARNING_RATES = ("constant", "invscaling", "adaptive")
@@ -211,35 +215,38 @@ class MLPClassifier(StochasticClassifier):
     [(64, 25), (25, 10)]
     """
 
+    coefs_: list[Floats]
+    intercepts_: list[Floats]
+
     _rate = "learning_rate_init"
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: Literal["relu", "logistic", "tanh"] = "relu",
         *,
-        solver="sgd",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        tol=1e-4,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        class_weight=None,
-        scaling=None,
-        dtype="float32",
-        n_threads=None,
-        random_state=None,
-        warm_start=False,
-        verbose=None,
-    ):
+        solver: Literal["sgd"] = "sgd",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] | None = "auto",
+        learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        tol: float | None = 1e-4,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | EarlyStopping = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: ClassWeight = None,
+        scaling: Scaling = None,
+        dtype: Literal["float32", "float64"] = "float32",
+        n_threads: int | None = None,
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int | bool | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -344,43 +351,43 @@ class MLPClassifier(StochasticClassifier):
         return peers.network(self)
 
     @property
-    def loss_curve_(self):
+    def loss_curve_(self) -> list[float]:
         """Mean log-loss of each epoch."""
         return self.history_["loss"]
 
     @property
-    def loss_(self):
+    def loss_(self) -> float:
         """Mean log-loss of the last epoch."""
         return self.history_["loss"][-1]
 
     @property
-    def best_loss_(self):
+    def best_loss_(self) -> float | None:
         """The lowest mean log-loss of an epoch, or None where there are validation data."""
         return min(self.loss_curve_) if self.validation_scores_ is None else None
 
     @property
-    def validation_scores_(self):
+    def validation_scores_(self) -> list[float] | None:
         """Validation score of each epoch, or None where there are no validation data."""
         return self.history_.get("val_score")
 
     @property
-    def best_validation_score_(self):
+    def best_validation_score_(self) -> float | None:
         """The highest of them, or None."""
         scores = self.validation_scores_
         return max(scores) if scores else None
 
     @property
-    def n_layers_(self):
+    def n_layers_(self) -> int:
         """Input, hidden and output layers."""
         return len(self.coefs_) + 1
 
     @property
-    def n_outputs_(self):
+    def n_outputs_(self) -> int:
         """Score columns: one for two classes."""
         return len(self.intercepts_[-1])
 
     @property
-    def out_activation_(self):
+    def out_activation_(self) -> str:
         """What makes probabilities of scores."""
         return "logistic" if self.n_outputs_ == 1 else "softmax"
 

@@ -3,8 +3,10 @@
 import copy
 import numbers
 import warnings
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
@@ -14,6 +16,7 @@ from fastlr.data import Data
 from fastlr.losses import Softmax
 from fastlr.progress import progress_of
 from fastlr.stopping import EarlyStopping
+from fastlr.typing import Array, Features, History
 
 
 def raw_intercept(W, b, shift, dtype):
@@ -40,6 +43,13 @@ class StochasticClassifier(ProbabilityClassifier):
                                                       returns whether they fit
         _attributes(model, training)                  what predictions need of a model, in arrays of its own
     """
+
+    history_: History
+    best_epoch_: int
+    n_iter_: int
+    status_: str
+    t_: int
+    velocities_: list[Array]
 
     def _check_parameters(self):
         number, whole = validate.check_number, numbers.Integral
@@ -146,7 +156,15 @@ class StochasticClassifier(ProbabilityClassifier):
         validation = Data(training.X[held], threads), held_loss
         return training.rows(kept), validation
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Features | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Fits the model.
 
         Parameters
@@ -197,7 +215,7 @@ class StochasticClassifier(ProbabilityClassifier):
             self._check_finite(model)
             status = "converged" if outcome.converged else "max_iter"
             # At once, lest an interrupt leave half of a fit.
-            vars(self).update(
+            self.__dict__.update(
                 self._attributes(model, training),
                 status_="interrupted" if outcome.is_interrupted else status,
                 best_epoch_=outcome.best_epoch,
@@ -224,7 +242,13 @@ class StochasticClassifier(ProbabilityClassifier):
             )
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """One epoch over these samples, from the present weights.
 
         Parameters

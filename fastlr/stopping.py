@@ -3,6 +3,7 @@
 import math
 import numbers
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -52,13 +53,13 @@ class EarlyStopping:
     improvement_threshold: float = 0.995
     validation_frequency: int | None = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         """What differs from the default, as of scikit-learn's estimators."""
         values = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
         changed = ", ".join(f"{name}={value!r}" for name, value, default in values if value != default)
         return f"EarlyStopping({changed})"
 
-    def check(self):
+    def check(self) -> None:
         """Raises ValueError for a parameter that makes no sense."""
         whole = numbers.Integral
         validate.check_choice("monitor", self.monitor, MONITORS)
@@ -79,7 +80,7 @@ class EarlyStopping:
                 what="an integer of at least 1",
             )  # fmt: skip
 
-    def watch(self, batches):
+    def watch(self, batches: int) -> Any:
         """A watcher for one training.
 
         Parameters

@@ -10,7 +10,7 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew", "_version"},
+    {"validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew", "typing", "_version"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},
@@ -19,7 +19,7 @@ FLOORS = [
     {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}
-SIDE_DOORS = {"datasets": {"npz"}, "readers": {"datasets", "npz", "validate"}}
+SIDE_DOORS = {"datasets": {"npz", "typing"}, "readers": {"datasets", "npz", "typing", "validate"}}
 
 
 def imported(path):

@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from fastlr.npz import check_size, count_bytes
+from fastlr.typing import Array, File
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20  # bytes read at a time
@@ -24,7 +25,7 @@ _IDX_DTYPES = {
 }
 
 
-def read_idx(path):
+def read_idx(path: File) -> Array:
     """Read one IDX file, plain or gzip-compressed.
 
     The size that the header promises is compared with what the file really holds before any array

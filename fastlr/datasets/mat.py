@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fastlr.typing import Array, File
+
 _HEADER = 128  # bytes before the first element of a version 5 file
 _MATRIX, _COMPRESSED = 14, 15  # types of elements
 _INT8, _INT32, _UINT32 = 1, 5, 6
@@ -21,7 +23,7 @@ _OPAQUE_CLASS = 17  # has no dimensions
 _COMPLEX = 0x0800
 
 
-def load_mat(path, *, transpose=True, ten_is_zero=True):
+def load_mat(path: File, *, transpose: bool = True, ten_is_zero: bool = True) -> tuple[Array, Array]:
     """Load images and labels from a MATLAB .mat file (version 5 to 7).
 
     The file holds X of shape (n, d) and y of shape (n, 1), as the 5,000 digits of 20 x 20 pixels of a

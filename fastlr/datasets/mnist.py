@@ -11,9 +11,10 @@ import numpy as np
 
 from fastlr.datasets.idx import read_idx
 from fastlr.npz import open_npz, read_member
+from fastlr.typing import File, Seed, Split
 
 
-def load_digits(*, test_size=0.2, random_state=0):
+def load_digits(*, test_size: float = 0.2, random_state: Seed = 0) -> Split:
     """Load scikit-learn's bundled handwritten digits, split with equal class frequencies.
 
     Parameters
@@ -55,7 +56,7 @@ def load_digits(*, test_size=0.2, random_state=0):
     return (X_train, y_train), (X_test, y_test)
 
 
-def load_mnist(source=None, *, flatten=True):
+def load_mnist(source: File | None = None, *, flatten: bool = True) -> Split:
     """Load MNIST from a folder of IDX files, from an npz file, or from OpenML.
 
     Parameters
@@ -101,7 +102,7 @@ def load_mnist(source=None, *, flatten=True):
     raise FileNotFoundError(f"{path} does not exist; needed: a folder of IDX files or a .npz")
 
 
-def load_mnist_npz(path, *, flatten=True):
+def load_mnist_npz(path: File, *, flatten: bool = True) -> Split:
     """Load Keras's ``mnist.npz``: the arrays x_train, y_train, x_test and y_test.
 
     Parameters
@@ -145,7 +146,7 @@ def load_mnist_npz(path, *, flatten=True):
     )
 
 
-def load_mnist_idx(folder, *, flatten=True):
+def load_mnist_idx(folder: File, *, flatten: bool = True) -> Split:
     """Load the four IDX files of MNIST, plain or gzip-compressed, from one folder.
 
     Parameters
@@ -194,7 +195,7 @@ def load_mnist_idx(folder, *, flatten=True):
     )
 
 
-def fetch_mnist(*, data_home=None, flatten=True):
+def fetch_mnist(*, data_home: File | None = None, flatten: bool = True) -> Split:
     """Download MNIST from OpenML (``mnist_784``), or read the copy that scikit-learn cached.
 
     Parameters

@@ -1,5 +1,7 @@
 """What linear classifiers share: scores from weights."""
 
+from typing import Self
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -7,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastlr import peers, validate
 from fastlr.base import ProbabilityClassifier, ScoreClassifier, thread_count
 from fastlr.data import Data
+from fastlr.typing import Features, Floats
 
 
 def as_dense(coef):
@@ -16,6 +19,9 @@ def as_dense(coef):
 
 class LinearScores(ScoreClassifier):
     """Prediction from `coef_` (K, d), `intercept_` (K,) and `classes_`; K = 1 row for two classes."""
+
+    coef_: Floats
+    intercept_: Floats
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -39,7 +45,7 @@ class LinearScores(ScoreClassifier):
             intercept = np.full(len(coef), intercept)
         return Data(X, thread_count(self.n_threads)).scores(coef, intercept).astype(stored, copy=False)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Features) -> Floats:
         """Scores of the samples.
 
         Parameters
@@ -54,7 +60,7 @@ class LinearScores(ScoreClassifier):
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Makes `coef_` a sparse matrix in CSR: less memory where more than half of the weights are zero.
 
         Predictions stay the same but for rounding; those of sparse X become faster. `save`, another `fit`,
@@ -77,7 +83,7 @@ class LinearScores(ScoreClassifier):
         self.coef_ = sp.csr_matrix(self.coef_)
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Makes `coef_` an array again, after :meth:`sparsify`.
 
         Returns

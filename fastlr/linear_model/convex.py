@@ -9,8 +9,10 @@ import time
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -20,6 +22,7 @@ from fastlr.base import stored_dtype
 from fastlr.linear_model.base import LinearScores, as_dense
 from fastlr.progress import progress_of, relative
 from fastlr.solvers import Result, choose, minimise
+from fastlr.typing import Features, History
 
 # The certificate of weights found in float32 arithmetic stops improving near 4e-6 of the null objective.
 _FLOAT32_TOL = 1e-5
@@ -210,7 +213,19 @@ class ConvexClassifier(LinearScores):
                                                      for each; on that Data where the caller has it
     """
 
-    def fit(self, X, y, sample_weight=None, max_time=None):
+    objective_: float
+    dual_gap_: float
+    null_objective_: float
+    converged_: bool
+    status_: str
+    n_iter_: Any
+    history_: History
+    solver_: str
+    solver_reason_: str
+
+    def fit(
+        self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None, max_time: float | None = None
+    ) -> Self:
         """Fits the model.
 
         Parameters
@@ -356,7 +371,7 @@ class ConvexClassifier(LinearScores):
             stacklevel=3,  # the line that calls fit
         )
 
-    def explain(self):
+    def explain(self) -> str:
         """Which solver ran and why, how it ended, and how far the model can be from the optimum; of a grid
         also what was chosen from it.
 

@@ -13,9 +13,11 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from inspect import signature
+from typing import Any, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn import config_context, get_config
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_random_state
@@ -34,6 +36,7 @@ from fastlr.data import Data
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
 from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
 from fastlr.progress import progress_of
+from fastlr.typing import Features, Floats
 
 
 @dataclass(frozen=True)
@@ -205,13 +208,16 @@ class GridClassifier(ConvexClassifier):
         _tell_choice()                 the choice, in a sentence
     """
 
-    _no_score = np.nan
+    C_: float
+    Cs_: Floats
+
+    _no_score: Any = np.nan
 
     def _scorer(self):
         """The scorer that is given fitted estimators, or None where there are none."""
         return None
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> Any:
         """Where metadata go, by scikit-learn's routing: to `fit` itself, to the splitter and to the scorer.
 
         Returns
@@ -239,7 +245,14 @@ class GridClassifier(ConvexClassifier):
             return {}, params
         return {}, {}
 
-    def fit(self, X, y, sample_weight=None, max_time=None, **params):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        max_time: float | None = None,
+        **params: Any,
+    ) -> Self:
         """Chooses from the grid, and with `refit` fits the model at the choice to all rows.
 
         Parameters

@@ -4,8 +4,10 @@ Shapes: K score columns, F folds, L values of l1_ratio, m values of C.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer, log_loss
 
 from fastlr import validate
@@ -14,6 +16,7 @@ from fastlr.linear_model.folds import GridClassifier
 from fastlr.linear_model.logistic import LogisticRegression
 from fastlr.linear_model.path import PENALTIES, automatic_grid, check_grid
 from fastlr.losses import Softmax
+from fastlr.typing import Features
 
 RULES = ("best", "1se")
 
@@ -343,7 +346,9 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
             f"{m} values of C and {L} of l1_ratio."
         )
 
-    def score(self, X, y, sample_weight=None, **score_params):
+    def score(
+        self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None, **score_params: Any
+    ) -> float:
         """Score of the model by `scoring`.
 
         Parameters

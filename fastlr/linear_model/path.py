@@ -5,15 +5,19 @@ Shapes: m values of C, d features, K score columns (one for two classes).
 
 import numbers
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlr import validate
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, Limits, worst
 from fastlr.linear_model.logistic import LogisticRegression
 from fastlr.progress import Progress, relative
+from fastlr.typing import Array, ClassWeight, Features, Scaling, Seed
 
 # What lasso_path spans by default, too; glmnet takes two decades or four.
 _DECADES = 3
@@ -60,7 +64,7 @@ class Path:
         parts = (np.array([getattr(solutions[i], name) for i in places]) for name in names)
         return cls(Cs[places], *parts, classes)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Array]:
         return iter((self.Cs, self.coefs, self.intercepts))
 
 
@@ -172,24 +176,24 @@ def warn_unless_converged(solutions, total, ending, model, stacklevel):
 
 
 def logistic_path(
-    X,
-    y,
+    X: Features,
+    y: ArrayLike,
     *,
-    Cs=10,
-    penalty="auto",
-    l1_ratio=0.0,
-    fit_intercept=True,
-    class_weight=None,
-    sample_weight=None,
-    solver="auto",
-    tol=1e-4,
-    max_iter=1000,
-    scaling=None,
-    n_threads=None,
-    random_state=None,
-    verbose=None,
-    max_time=None,
-):
+    Cs: int | ArrayLike = 10,
+    penalty: Literal["auto", "l1", "l2", "elasticnet"] = "auto",
+    l1_ratio: float = 0.0,
+    fit_intercept: bool = True,
+    class_weight: ClassWeight = None,
+    sample_weight: ArrayLike | None = None,
+    solver: str = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 1000,
+    scaling: Scaling = None,
+    n_threads: int | None = None,
+    random_state: Seed = None,
+    verbose: int | bool | None = None,
+    max_time: float | None = None,
+) -> Path:
     """Fits logistic regressions along a grid of C, each with its certificate.
 
     Statistics of X are computed once, and each fit starts from the solution for the next stronger penalty:

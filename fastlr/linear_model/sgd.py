@@ -2,8 +2,10 @@
 
 import copy
 import numbers
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastlr import minibatch, validate
 from fastlr._kernels import lagged
@@ -13,6 +15,8 @@ from fastlr.crew import Crew
 from fastlr.linear_model.base import LinearClassifier, as_dense
 from fastlr.penalties import ElasticNet
 from fastlr.stochastic import StochasticClassifier, raw_intercept
+from fastlr.stopping import EarlyStopping
+from fastlr.typing import ClassWeight, Features, Scaling, Seed
 
 LEARNING_RATES = ("constant", "optimal", "invscaling", "adaptive")
 PENALTIES = ("l2", "l1", "elasticnet", None)
@@ -189,34 +193,34 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: Literal["log_loss"] = "log_loss",
         *,
-        penalty="l2",
-        alpha=0.0,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        eta0=0.01,
-        learning_rate="constant",
-        power_t=0.5,
-        momentum=0.0,
-        batch_size=100,
-        max_iter=1000,
-        shuffle=True,
-        drop_last=False,
-        tol=2e-4,
-        n_iter_no_change=5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        class_weight=None,
-        scaling=None,
-        n_threads=None,
-        random_state=None,
-        warm_start=False,
-        verbose=None,
-        n_jobs=None,
-        epsilon=0.1,
-        average=False,
-    ):
+        penalty: Literal["l2", "l1", "elasticnet"] | None = "l2",
+        alpha: float = 0.0,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        eta0: float = 0.01,
+        learning_rate: Literal["constant", "optimal", "invscaling", "adaptive"] = "constant",
+        power_t: float = 0.5,
+        momentum: float = 0.0,
+        batch_size: int | None = 100,
+        max_iter: int = 1000,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        tol: float | None = 2e-4,
+        n_iter_no_change: float = 5,
+        early_stopping: bool | EarlyStopping = False,
+        validation_fraction: float = 0.1,
+        class_weight: ClassWeight = None,
+        scaling: Scaling = None,
+        n_threads: int | None = None,
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int | bool | None = None,
+        n_jobs: int | None = None,
+        epsilon: float = 0.1,
+        average: bool = False,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -281,8 +285,16 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         )
 
     def fit(
-        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, X_val=None, y_val=None
-    ):  # fmt: skip
+        self,
+        X: Features,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        X_val: Features | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Fits the model.
 
         Parameters

@@ -3,13 +3,17 @@
 Shapes: F folds, m values of C.
 """
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from fastlr import peers, validate
 from fastlr.linear_model.folds import GridClassifier
 from fastlr.linear_model.path import check_grid
 from fastlr.linear_model.svm import PENALTIES, LinearSVC
+from fastlr.typing import ClassWeight, Scaling, Seed
 
 
 class LinearSVCCV(GridClassifier):
@@ -73,27 +77,31 @@ class LinearSVCCV(GridClassifier):
     (2,)
     """
 
+    best_score_: float
+    best_index_: int
+    cv_results_: dict[str, Any]
+
     _no_score = (np.nan, np.nan)  # on rows held out, and on training rows
 
     def __init__(
         self,
-        penalty="l2",
+        penalty: Literal["l1", "l2"] = "l2",
         *,
-        Cs=10,
-        cv=5,
-        refit=True,
-        tol=1e-4,
-        fit_intercept=True,
-        intercept_scaling=1.0,
-        penalize_intercept=True,
-        class_weight=None,
-        max_iter=1000,
-        scaling=None,
-        n_jobs=None,
-        n_threads=None,
-        random_state=None,
-        verbose=None,
-    ):
+        Cs: int | ArrayLike = 10,
+        cv: Any = 5,
+        refit: bool = True,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        penalize_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        max_iter: int = 1000,
+        scaling: Scaling = None,
+        n_jobs: int | None = None,
+        n_threads: int | None = None,
+        random_state: Seed = None,
+        verbose: int | bool | None = None,
+    ) -> None:
         self.penalty = penalty
         self.Cs = Cs
         self.cv = cv

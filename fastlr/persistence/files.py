@@ -18,6 +18,7 @@ import numbers
 import struct
 import warnings
 import zipfile
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import npz
 from fastlr._version import __version__
+from fastlr.base import ScoreClassifier
 from fastlr.linear_model import (
     LinearSVC,
     LinearSVCCV,
@@ -34,6 +36,7 @@ from fastlr.linear_model import (
 )
 from fastlr.neural_network import MLPClassifier
 from fastlr.persistence import packing
+from fastlr.typing import File
 
 SCHEMA = 1
 _ZIP = b"PK\3\4"  # how an archive begins
@@ -57,7 +60,7 @@ _NONSENSE = (
 )  # fmt: skip
 
 
-def save(model, path):
+def save(model: ScoreClassifier, path: File) -> None:
     """Writes a fitted model to a file, for :func:`load` to read; without pickle.
 
     Parameters are stored but for live objects, such as a RandomState, a splitter or a scoring function: these
@@ -106,7 +109,8 @@ def save(model, path):
     True
     """
     _check_model(model)
-    parameters, attributes, arrays = {}, {}, {}
+    parameters, attributes = {}, {}
+    arrays: dict[str, np.ndarray] = {}
     for name, value in model.get_params(deep=False).items():
         more = dict(arrays)
         try:
@@ -134,7 +138,7 @@ def save(model, path):
     npz.write(members, path)
 
 
-def load(path):
+def load(path: File) -> Any:
     """Reads a model that :func:`save` has written.
 
     Parameters
@@ -184,7 +188,7 @@ def load(path):
     return model
 
 
-def to_sklearn(model):
+def to_sklearn(model: ScoreClassifier) -> Any:
     """The scikit-learn estimator with the same predictions, for tools that ask for scikit-learn's classes.
 
     Logistic regressions and SGDClassifier become ``sklearn.linear_model.LogisticRegression`` (scikit-learn's

@@ -3,12 +3,21 @@
 Shapes: K classes.
 """
 
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastlr.plots.shared import name_ticks, new_figure, numbers_of
+from fastlr.typing import Names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def plot_confusion(matrix, *, labels=None, log=False, ax=None):
+def plot_confusion(
+    matrix: ArrayLike, *, labels: Names | None = None, log: bool = False, ax: "Axes | None" = None
+) -> "Axes":
     """Draw a confusion matrix, its numbers in the cells; cells of zero stay blank.
 
     Parameters
@@ -58,7 +67,7 @@ def plot_confusion(matrix, *, labels=None, log=False, ax=None):
     longest = max(map(len, names))
     # The size below makes about square cells. Asking for exact squares there makes the constrained
     # layout measure its margins wrongly and clip the outer labels.
-    aspect = "auto" if ax is None else "equal"
+    aspect: Literal["auto", "equal"] = "auto" if ax is None else "equal"
     room = 0.4  # inches for the name of a class
     if ax is None:
         cells = max(2.0, 0.46 * n_classes)  # inches

@@ -3,9 +3,16 @@
 Shapes: E epochs, F folds.
 """
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastlr.plots.shared import COLOURS, SMALL, draw_line, panel_row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Axis label, then the series of a history that belong on it: (key, name in the legend).
 _PANELS = (
@@ -15,7 +22,13 @@ _PANELS = (
 _DASHES = {"training": "--", "validation": "-"}
 
 
-def plot_history(history, *, best_epoch=None, log=False, figure=None):
+def plot_history(
+    history: Mapping[str, ArrayLike],
+    *,
+    best_epoch: int | None = None,
+    log: bool = False,
+    figure: Any = None,
+) -> "Figure":
     """Draw the course of one training.
 
     A history of epochs gives the mean log-loss (left) and the accuracy (right) against the epoch.
@@ -70,7 +83,7 @@ def plot_history(history, *, best_epoch=None, log=False, figure=None):
     return figure
 
 
-def plot_kfold(result, *, figure=None):
+def plot_kfold(result: Any, *, figure: Any = None) -> "Figure":
     """Draw the mean of the folds' curves in a band of one standard deviation to each side.
 
     The mean and the deviation at an epoch are over the folds that still ran then; the curve ends

@@ -5,15 +5,28 @@ Shapes: n images or samples, d = h * w pixels, K classes.
 
 import math
 import numbers
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastlr.plots.shared import SMALL, new_figure, numbers_of
+from fastlr.typing import Names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _GAP = 0.04  # inches around each image
 
 
-def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=None):
+def plot_images(
+    images: ArrayLike,
+    *,
+    titles: Names | None = None,
+    image_shape: tuple[int, int] | None = None,
+    n_columns: int = 10,
+    figure: Any = None,
+) -> "Figure":
     """Draw a grid of grey images, all on one scale: the lowest value white, the highest black.
 
     Parameters
@@ -67,18 +80,18 @@ def plot_images(images, *, titles=None, image_shape=None, n_columns=10, figure=N
 
 
 def plot_mistakes(
-    X,
-    y_true,
-    y_pred,
+    X: ArrayLike,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    pair=None,
-    indices=None,
-    n=25,
-    image_shape=None,
-    proba=None,
-    n_columns=5,
-    figure=None,
-):
+    pair: tuple[Any, Any] | None = None,
+    indices: ArrayLike | None = None,
+    n: int = 25,
+    image_shape: tuple[int, int] | None = None,
+    proba: ArrayLike | None = None,
+    n_columns: int = 5,
+    figure: Any = None,
+) -> "Figure":
     """Draw misread images, titled "true class → predicted class".
 
     Parameters

@@ -3,7 +3,10 @@
 Shapes: m values of C, d features, K score columns, F folds, L values of l1_ratio.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastlr.linear_model.logistic import LogisticRegression
 from fastlr.plots.scores import draw_marks, draw_scores, scores_of_logistic
@@ -17,13 +20,24 @@ from fastlr.plots.shared import (
     numbers_of,
     plain_frame,
 )
+from fastlr.typing import Features, Names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MANY = 20  # features; of more, the weights are grey but for
 _COLOURED = 3  # of each class
 _LOWEST = 0.25  # accuracy below the best that is still drawn
 
 
-def plot_path(path, *, count=False, units=None, names=None, figure=None):
+def plot_path(
+    path: Any,
+    *,
+    count: bool = False,
+    units: ArrayLike | None = None,
+    names: Names | None = None,
+    figure: Any = None,
+) -> "Figure":
     """Draw the weights along a grid of C and, of a cross-validation, the scores below them.
 
     Vertical lines mark the C with the best mean score and the smallest C within one standard error of
@@ -116,7 +130,7 @@ def _paths_of_folds(cv, l):
     return paths[:, :, l] if paths.ndim == 5 else paths
 
 
-def plot_sparsity(path, X, y, *, figure=None):
+def plot_sparsity(path: Any, X: Features, y: Names, *, figure: Any = None) -> "Figure":
     """Draw the accuracy on given samples against the share of weights that are zero, along a path.
 
     Values of C are written beside points of the curve. Marked are the best accuracy and, as that differs

@@ -4,6 +4,7 @@ Shapes: m values of the parameter, F folds, L values of l1_ratio.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -17,11 +18,14 @@ from fastlr.plots.shared import (
     plain_frame,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # As in the pictures of histories.
 _PARTS = {"training": COLOURS[0], "validation": COLOURS[1]}
 
 
-def plot_scores(cv, *, figure=None):
+def plot_scores(cv: Any, *, figure: Any = None) -> "Figure":
     """Draw the mean scores of a cross-validation against C, or another parameter, and mark the best.
 
     Bars reach one standard deviation of the folds to each side or, for a LogisticRegressionCV, one standard

@@ -3,15 +3,30 @@
 Shapes: d = h * w pixels, K classes.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastlr.plots.images import as_images, image_grid
 from fastlr.plots.shared import name_ticks, numbers_of
+from fastlr.typing import Names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _COLOURS = "RdBu"  # of weights below and above zero; no common colour blindness confuses the two
 
 
-def plot_weights(coef, *, intercept=None, image_shape=None, classes=None, n_columns=5, figure=None):
+def plot_weights(
+    coef: ArrayLike,
+    *,
+    intercept: ArrayLike | None = None,
+    image_shape: tuple[int, int] | None = None,
+    classes: Names | None = None,
+    n_columns: int = 5,
+    figure: Any = None,
+) -> "Figure":
     """Draw the weights of each class as an image: blue speaks for the class, red against it.
 
     All classes share one scale, symmetric about zero (white), and one colour bar. Rows need not be classes:

@@ -11,11 +11,18 @@ from pathlib import Path
 from fastlr.readers.arrays import read_folder, read_libsvm, read_mat, read_npy, read_npz
 from fastlr.readers.frames import read_csv, read_parquet
 from fastlr.readers.table import Model, Table, checked
+from fastlr.typing import File, Names
 
 __all__ = ["Table", "read_table"]
 
 
-def read_table(path, target=None, *, n_features=None, feature_names=None):
+def read_table(
+    path: File,
+    target: str | int | None = None,
+    *,
+    n_features: int | None = None,
+    feature_names: Names | None = None,
+) -> Table:
     """Read features and labels from a file.
 
     ======================== ===========================================================================

@@ -2,6 +2,7 @@
 
 import numbers
 import warnings
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 from fastlr.solvers import NAMES
+from fastlr.typing import ClassWeight, Scaling, Seed
 
 PENALTIES = ("auto", "l1", "l2", "elasticnet", None)
 _ONLY_PRIMAL = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
@@ -140,25 +142,25 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
 
     def __init__(
         self,
-        penalty="auto",
+        penalty: Literal["auto", "l1", "l2", "elasticnet"] | None = "auto",
         *,
-        C=1.0,
-        l1_ratio=0.0,
-        dual=False,
-        fit_intercept=True,
-        intercept_scaling=1.0,
-        class_weight=None,
-        multi_class="auto",
-        solver="auto",
-        tol=1e-4,
-        max_iter=1000,
-        scaling=None,
-        n_threads=None,
-        n_jobs=None,
-        random_state=None,
-        warm_start=False,
-        verbose=None,
-    ):
+        C: float = 1.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        class_weight: ClassWeight = None,
+        multi_class: Literal["auto", "multinomial"] = "auto",
+        solver: str = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        scaling: Scaling = None,
+        n_threads: int | None = None,
+        n_jobs: int | None = None,
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int | bool | None = None,
+    ) -> None:
         self.penalty = penalty
         self.C = C
         self.l1_ratio = l1_ratio

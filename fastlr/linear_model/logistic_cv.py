@@ -4,7 +4,8 @@ Shapes: K score columns, F folds, L values of l1_ratio, m values of C.
 """
 
 import copy
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,7 @@ from fastlr.linear_model.folds import GridClassifier
 from fastlr.linear_model.logistic import LogisticRegression
 from fastlr.linear_model.path import PENALTIES, automatic_grid, check_grid
 from fastlr.losses import Softmax
-from fastlr.typing import Features
+from fastlr.typing import ClassWeight, Features, Floats, Scaling, Seed
 
 RULES = ("best", "1se")
 
@@ -190,31 +191,41 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     array([0, 0])
     """
 
+    l1_ratio_: float
+    l1_ratios_: Floats
+    C_best_: float
+    C_1se_: float
+    scores_: Floats
+    mean_scores_: Floats
+    standard_errors_: Floats
+    coefs_paths_: Floats
+    dual_gaps_: Floats
+
     def __init__(
         self,
         *,
-        Cs=10,
-        l1_ratios=None,
-        fit_intercept=True,
-        cv=None,
-        dual=False,
-        penalty="auto",
-        scoring=None,
-        solver="auto",
-        tol=1e-4,
-        max_iter=1000,
-        class_weight=None,
-        multi_class="auto",
-        intercept_scaling=1.0,
-        n_jobs=None,
-        verbose=None,
-        refit=True,
-        rule="best",
-        scaling=None,
-        n_threads=None,
-        random_state=None,
-        use_legacy_attributes=False,
-    ):
+        Cs: int | ArrayLike = 10,
+        l1_ratios: ArrayLike | None = None,
+        fit_intercept: bool = True,
+        cv: Any = None,
+        dual: bool = False,
+        penalty: Literal["auto", "l1", "l2", "elasticnet"] = "auto",
+        scoring: str | Callable[..., float] | None = None,
+        solver: str = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        class_weight: ClassWeight = None,
+        multi_class: Literal["auto", "multinomial"] = "auto",
+        intercept_scaling: float = 1.0,
+        n_jobs: int | None = None,
+        verbose: int | bool | None = None,
+        refit: bool = True,
+        rule: Literal["best", "1se"] = "best",
+        scaling: Scaling = None,
+        n_threads: int | None = None,
+        random_state: Seed = None,
+        use_legacy_attributes: bool = False,
+    ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios
         self.fit_intercept = fit_intercept

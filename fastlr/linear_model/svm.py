@@ -4,6 +4,7 @@ Shapes: n samples, d features, K score columns: one for two classes, else one pe
 """
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from fastlr.losses import Softmax, SquaredHinge
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 from fastlr.solvers import choose, describe
+from fastlr.typing import ClassWeight, Scaling, Seed
 
 PENALTIES = ("l1", "l2")
 
@@ -130,24 +132,24 @@ class LinearSVC(ConvexClassifier):
 
     def __init__(
         self,
-        penalty="l2",
-        loss="squared_hinge",
+        penalty: Literal["l1", "l2"] = "l2",
+        loss: Literal["squared_hinge"] = "squared_hinge",
         *,
-        dual="auto",
-        tol=1e-4,
-        C=1.0,
-        multi_class="ovr",
-        fit_intercept=True,
-        intercept_scaling=1.0,
-        penalize_intercept=True,
-        class_weight=None,
-        max_iter=1000,
-        scaling=None,
-        n_threads=None,
-        random_state=None,
-        warm_start=False,
-        verbose=None,
-    ):
+        dual: bool | Literal["auto"] = "auto",
+        tol: float = 1e-4,
+        C: float = 1.0,
+        multi_class: Literal["ovr"] = "ovr",
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        penalize_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        max_iter: int = 1000,
+        scaling: Scaling = None,
+        n_threads: int | None = None,
+        random_state: Seed = None,
+        warm_start: bool = False,
+        verbose: int | bool | None = None,
+    ) -> None:
         self.penalty = penalty
         self.loss = loss
         self.dual = dual

@@ -142,5 +142,5 @@ class LinearProblem:
         return W, self.null_intercept.astype(dtype)
 
     def unpack(self, W, b):
-        """coef_ and intercept_ that act on raw X."""
-        return np.ascontiguousarray(W), b - self.offset(W)
+        """coef_ and intercept_ that act on raw X; laid out as rows like those of X are read."""
+        return W, b - self.offset(W)

@@ -39,7 +39,7 @@ class LinearScores(ScoreClassifier):
         if sp.issparse(self.coef_) and sp.issparse(X):  # the zeros of both cost nothing
             scores = (X @ self.coef_.T).toarray() + self.intercept_
             return scores.astype(stored, copy=False)
-        coef = np.ascontiguousarray(as_dense(self.coef_), dtype=np.float32 if X.dtype == np.uint8 else stored)
+        coef = as_dense(self.coef_).astype(np.float32 if X.dtype == np.uint8 else stored, copy=False)
         intercept = np.asarray(self.intercept_, dtype=coef.dtype)
         if intercept.shape != (len(coef),):
             intercept = np.full(len(coef), intercept)

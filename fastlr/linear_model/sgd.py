@@ -353,7 +353,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         """What predictions need of a model, in arrays of its own."""
         stored = stored_dtype(training.X)
         return {
-            "coef_": np.array(model.W, dtype=stored, order="C"),
+            "coef_": np.array(model.W, dtype=stored),
             "intercept_": raw_intercept(model.W, model.b, model.shift, stored),
             "classes_": training.classes,
             **training.attributes,

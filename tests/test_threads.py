@@ -91,8 +91,8 @@ EVERY = {
     "svm cv": seeded(LinearSVCCV, Cs=[0.01, 0.1], cv=3),
     "cv": seeded(LogisticRegressionCV, Cs=[0.01, 0.1], cv=3),
     "cv scorer": seeded(LogisticRegressionCV, Cs=[0.01, 0.1], cv=3, penalty="l1", scoring="f1_macro"),
-    "sgd": seeded(SGDClassifier, max_iter=5, tol=None),
-    "mlp": seeded(MLPClassifier, 20, max_iter=5, tol=None, scaling="standard"),
+    "sgd": seeded(SGDClassifier, max_iter=20, tol=None),
+    "mlp": seeded(MLPClassifier, 20, max_iter=20, tol=None, scaling="standard"),
 }
 
 

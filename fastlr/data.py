@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
 from fastlr.blas import openmp_limits
+from fastlr.memory import require
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
 # or a line of progress is never later than that.
@@ -121,11 +122,38 @@ class Data:
         Chunks of rows have a gradient each, of d K numbers, to be cleared and added up. Where these are more
         than the entries of X, as in text, one sum for each column of X is faster, at the price of a copy.
         """
-        if not self.is_sparse or 4 * min(16, self.n // 256) * self.d <= self.X.nnz:
+        if not self._has_columns:
             return None
         by_column = self._by_column
         indptr = by_column.indptr.astype(np.int64, copy=False)
         return Rows(by_column.data, indptr, by_column.indices.astype(np.int32, copy=False), self.n)
+
+    @property
+    def _has_columns(self):
+        return self.is_sparse and 4 * self._chunks * self.d > self.X.nnz
+
+    @property
+    def _chunks(self):
+        """Most gradients that a pass over rows adds up, as in passes.pyx."""
+        return max(1, min(16, self.n // 256))
+
+    def require_memory(self, n_columns, *, apart=False):
+        """Raises MemoryError if a certified fit of so many score columns does not fit in memory; `apart` says
+        that each of them is a problem of its own."""
+        like_W, scores = 8 * n_columns * self.d, 8 * n_columns * self.n  # bytes of arrays in float64
+        if self._has_columns:
+            at_work = self.X.nnz * (self.X.dtype.itemsize + 4) + (0 if apart else scores)  # see `columns`
+        else:
+            at_work = 0 if apart and self.is_sparse else self._chunks * like_W
+        if apart:  # sums by label, of all and of each problem, which has labels and weights of its own
+            need = max(2 * like_W + 1.5 * scores, like_W + at_work)
+        else:  # at the end of a certificate, and during its pass
+            need = max(8 * like_W, 5 * like_W + at_work)
+        require(
+            need,
+            f"A certified fit of {n_columns:,} x {self.d:,} weights to {self.n:,} rows",
+            "Use fewer features or classes, or SGDClassifier, which keeps less beside the weights.",
+        )
 
     @property
     def exact_dtype(self):

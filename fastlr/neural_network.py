@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from fastlr import minibatch, peers, validate
+from fastlr import memory, minibatch, peers, validate
 from fastlr._kernels import mlp
 from fastlr.base import stored_dtype, thread_count
 from fastlr.crew import Crew
@@ -312,7 +312,14 @@ class MLPClassifier(StochasticClassifier):
         if data.is_sparse:
             raise ValueError("MLPClassifier needs dense X; found a sparse matrix: use X.toarray().")
         h, K, dtype = self._n_hidden, loss.n_columns, np.dtype(self.dtype)
-        if data.X.dtype == np.float64 and dtype == np.float32:
+        narrowed = data.X.dtype == np.float64 and dtype == np.float32
+        # As drawn, in float64; then weights, velocities and room for a step.
+        memory.require(
+            (8 + 3 * dtype.itemsize) * h * (data.d + K) + 4 * narrowed * data.n * data.d,
+            f"A training of {h:,} hidden units on {data.n:,} x {data.d:,} data",
+            "Use fewer features or hidden units, or X in float32.",
+        )
+        if narrowed:
             # Half the bytes of X, and read twice in each of many epochs.
             data = Data(_narrowed(data.X, dtype), data.n_threads)
         factor = 2 if self.activation == "logistic" else 6

@@ -10,7 +10,10 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {"validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew", "typing", "_version"},
+    {
+        "validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew", "memory", "typing",
+        "_version",
+    },  # fmt: skip
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},

@@ -29,8 +29,8 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
-from fastlr import validate
-from fastlr.base import thread_count
+from fastlr import memory, validate
+from fastlr.base import stored_dtype, thread_count
 from fastlr.blas import single_threaded
 from fastlr.data import Data
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
@@ -299,6 +299,12 @@ class GridClassifier(ConvexClassifier):
         seed = check_random_state(self.random_state).randint(2**30)
         folds = split(self.cv, training, *metadata)
         total, deadline = len(folds) * len(ratios) * len(grid), limits.began + limits.max_time
+        n_weights = sum(problem.loss.n_columns for problem in problems) * problems[0].data.d
+        memory.require(
+            total * n_weights * stored_dtype(training.X).itemsize,
+            f"A cross-validation of {total:,} models of {n_weights:,} weights, all of which are kept,",
+            "Use fewer values in the grid or fewer folds.",
+        )
 
         with progress_of(self, total, (X, y, sample_weight), deadline=deadline) as progress:
             search = self._search(training, folds, ratios, grid, seed, limits, progress)

@@ -215,7 +215,10 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
 
     def _problems(self, training, factor, l1, l2, data=None):
         """The one problem of all classes, with `factor` times the losses and these strengths."""
-        data, K = data or Data(training.X, thread_count(self.n_threads)), len(training.classes)
+        K = len(training.classes)
+        if data is None:
+            data = Data(training.X, thread_count(self.n_threads))
+            data.require_memory(K if K > 2 else 1)
         weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
         loss = Softmax(training.y, factor * weight, K)
         # As of a StandardScaler, which knows no class weights.

@@ -7,7 +7,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastlr import minibatch, validate
+from fastlr import memory, minibatch, validate
 from fastlr._kernels import lagged
 from fastlr._kernels import sgd as dense
 from fastlr.base import stored_dtype
@@ -280,6 +280,12 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
             raise ValueError("momentum needs dense X; found a sparse matrix.")
         _, l1, l2 = self._strengths()
         penalty = ElasticNet(l1, l2, units)
+        # Weights, their gradient, perhaps velocities; and the model to keep.
+        size = (2 + bool(self.momentum)) * data.exact_dtype.itemsize + stored_dtype(data.X).itemsize
+        memory.require(
+            size * loss.n_columns * data.d, f"A training of {loss.n_columns:,} x {data.d:,} weights",
+            "Use fewer features or classes, or X in float32.",
+        )  # fmt: skip
         return _SoftmaxModel(
             data, loss, penalty, shift, float(self.momentum), bool(self.fit_intercept), data.exact_dtype
         )

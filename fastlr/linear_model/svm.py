@@ -199,11 +199,10 @@ class LinearSVC(ConvexClassifier):
 
     def _problems(self, training, factor, l1, l2, data=None):
         """The problem of each score column, with `factor` times the losses and these strengths."""
-        data, classes, y = (
-            data or Data(training.X, thread_count(self.n_threads)),
-            training.classes,
-            training.y,
-        )
+        classes, y = training.classes, training.y
+        if data is None:
+            data = Data(training.X, thread_count(self.n_threads))
+            data.require_memory(len(classes) if len(classes) > 2 else 1, apart=len(classes) > 2)
         weight = validate.balanced(self.class_weight, classes, y, training.weight)
         # As of a StandardScaler, which knows no class weights.
         plain = Softmax(y, training.weight, len(classes))

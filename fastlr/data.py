@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
 from fastlr.blas import openmp_limits
-from fastlr.memory import require
+from fastlr.memory import Mapping, require
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
 # or a line of progress is never later than that.
@@ -109,6 +109,7 @@ class Data:
         self.n, self.d = X.shape
         self.n_threads = n_threads
         self.is_sparse = sp.issparse(X)
+        self.mapping = Mapping(X.data if self.is_sparse else X)
         if self.is_sparse:
             indptr = X.indptr.astype(np.int64, copy=False)
             self.rows = Rows(X.data, indptr, X.indices.astype(np.int32, copy=False), self.d)
@@ -178,6 +179,7 @@ class Data:
         rows = max(4096, int(CALL_WORK / row_work))
         for start in range(0, n_rows, rows):
             stop = min(start + rows, n_rows)
+            self.mapping.check()
             threads = self.n_threads if (stop - start) * row_work > _THREAD_WORK else 1
             yield start, stop, threads
 

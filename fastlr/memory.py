@@ -1,11 +1,15 @@
-"""Whether memory suffices for a fit, asked before it: a process that takes too much is killed, model and all.
+"""Whether memory suffices for a fit, and whether the file that X is mapped from is whole: a process that takes
+too much, or reads what is gone, is killed, model and all.
 
 Estimates count the large arrays that a fit surely has at one time, and no others: what is refused would not
 have fitted. Shapes: n samples, d features, K score columns.
 """
 
+import mmap
 import os
 from pathlib import Path
+
+import numpy as np
 
 try:
     import resource
@@ -74,3 +78,37 @@ def require(n_bytes, what, advice):
             f"{what} needs at least {n_bytes / 1e9:,.1f} GB of memory; available are {room / 1e9:,.1f} GB. "
             f"{advice}"
         )
+
+
+class Mapping:
+    """The file that an array is mapped from, if there is one: np.memmap, np.load(mmap_mode=...) and views.
+
+    Parameters
+    ----------
+    array : ndarray, or anything else, which is not mapped
+    """
+
+    def __init__(self, array):
+        self.map, start = None, 0
+        while isinstance(array, np.ndarray):
+            if isinstance(array, np.memmap) and array.offset is not None:  # a copy has none
+                start = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
+            array = array.base
+        array = array.obj if isinstance(array, memoryview) else array
+        if isinstance(array, mmap.mmap):
+            self.map, self.end = array, start + len(array)
+
+    def check(self):
+        """Raises OSError if the file has become shorter. Reading what is gone ends the process by a signal:
+        when that happens while a kernel reads, nothing can be done."""
+        if self.map is None:
+            return
+        try:
+            size = self.map.size()
+        except (OSError, ValueError):  # mapped from no file, or from one that is closed
+            return
+        if size < self.end:
+            raise OSError(
+                f"X is mapped from a file that has become shorter: {self.end:,} bytes of it are in use, and "
+                f"{size:,} are there. Write the file again, and keep it as it is while it is in use."
+            )

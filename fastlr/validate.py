@@ -13,6 +13,8 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from fastlr.memory import Mapping
+
 _KERNEL_TYPES = [np.float64, np.float32, np.uint8]
 SCALINGS = (None, "unit", "standard")
 
@@ -77,6 +79,7 @@ def has_finite_sum(X):
 
 def features(estimator, X, *, reset):
     """X as kernels read it. With `reset`, records names and number of features on the estimator."""
+    Mapping(X).check()  # before the first look at it
     if not reset and _passes_as_it_is(estimator, X):
         return X
     X = validate_data(

@@ -1,5 +1,7 @@
-"""Fits that cannot fit in memory are refused before they begin, and no others."""
+"""Fits that cannot fit in memory are refused before they begin, and no others; so is X whose file was cut."""
 
+import mmap
+import os
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import scipy.sparse as sp
 
 import fastlr
 from fastlr import memory
+from fastlr._kernels import passes
 
 KINDS = ("LogisticRegression", "LogisticRegressionCV", "LinearSVC", "LinearSVCCV", "SGDClassifier")
 
@@ -162,3 +165,71 @@ def test_folds_count(monkeypatch):
     clf = fastlr.LogisticRegressionCV(Cs=30, cv=4)
     with pytest.raises(MemoryError, match=r"120 models of 1,600,000 weights.* Use fewer values in the grid"):
         clf.fit(X, y)
+
+
+# ---- files that become shorter ----------------------------------------------------------------------
+
+ROWS, FEATURES = 40_000, 100
+
+
+def mapped(path, how):
+    """Rows in a file, with a view of it."""
+    X = np.random.default_rng(0).normal(size=(ROWS, FEATURES))
+    if how == "npy":
+        with open(path, "wb") as file:
+            np.save(file, X)
+        return np.load(path, mmap_mode="r")
+    offset = mmap.ALLOCATIONGRANULARITY + 8
+    path.write_bytes(bytes(offset) + X.tobytes())
+    if how == "view":
+        return np.memmap(path, "f8", "r", offset, X.shape)[10:, ::2]
+    if how == "plain":
+        return np.asarray(np.memmap(path, "f8", "r", offset, X.shape))
+    with open(path, "rb") as file:
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), offset=offset).reshape(
+            X.shape
+        )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps files that are mapped")
+@pytest.mark.parametrize("how", ["npy", "view", "plain", "buffer"])
+@pytest.mark.parametrize("left", [0, 0.5, 0.999])
+def test_a_file_cut_before_the_fit_is_refused(tmp_path, how, left):
+    X = mapped(tmp_path / "X", how)
+    y = np.arange(len(X)) % 2
+    clf = fastlr.LogisticRegression(max_iter=1, tol=1).fit(X, y)
+    coef, expected = clf.coef_, clf.predict(X)
+    os.truncate(tmp_path / "X", int(left * os.path.getsize(tmp_path / "X")))
+    for call in (lambda: clf.fit(X, y), lambda: clf.predict(X)):
+        with pytest.raises(OSError, match=r"X is mapped from a file that has become shorter: [0-9,]+ bytes"):
+            call()
+    assert clf.coef_ is coef and len(expected) == len(y)
+
+
+def test_other_maps_are_left_alone(tmp_path):
+    room = np.frombuffer(mmap.mmap(-1, 80)).reshape(5, 2)
+    memory.Mapping(room).check()
+    memory.Mapping("X").check()
+    X = mapped(tmp_path / "X", "npy")
+    memory.Mapping(X.copy()).check()
+    with open(tmp_path / "X", "ab") as file:
+        file.write(b"more")
+    memory.Mapping(X).check()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps files that are mapped")
+def test_a_file_cut_under_the_fit_ends_it_between_kernels(tmp_path, monkeypatch):
+    """Rows go through in several calls; before each the file is looked at."""
+    monkeypatch.setattr("fastlr.data.CALL_WORK", 1e5)
+    X, y, calls, real = mapped(tmp_path / "X", "npy"), np.arange(ROWS) % 2, [], passes.loss_gradient
+
+    def cut(*arguments):
+        calls.append(os.truncate(tmp_path / "X", os.path.getsize(tmp_path / "X") // 2) if not calls else None)
+        return real(*arguments)
+
+    clf = fastlr.LogisticRegression(solver="lbfgs").fit(X[:50], y[:50])
+    coef = clf.coef_
+    monkeypatch.setattr("fastlr.data.passes.loss_gradient", cut)
+    with pytest.raises(OSError, match="has become shorter"):
+        clf.fit(X, y)
+    assert len(calls) == 1 and clf.coef_ is coef

@@ -1,5 +1,5 @@
-"""Whether memory suffices for a fit, and whether the file that X is mapped from is whole: a process that takes
-too much, or reads what is gone, is killed, model and all.
+"""Whether memory suffices for a fit, and whether the file that X is mapped from is whole: a process that
+takes too much, or reads what is gone, is killed, model and all.
 
 Estimates count the large arrays that a fit surely has at one time, and no others: what is refused would not
 have fitted. Shapes: n samples, d features, K score columns.

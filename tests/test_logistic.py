@@ -1,5 +1,6 @@
 """LogisticRegression: against scikit-learn, its own claims, and the symmetries of the problem."""
 
+import inspect
 import re
 import signal
 import sys
@@ -427,7 +428,7 @@ def interrupt():
 
 def assert_whole(clf, X, y, status):
     """All attributes are there, and true."""
-    documented = re.findall(r"^    (\w+_) :", LogisticRegression.__doc__, re.M)
+    documented = re.findall(r"^(\w+_) :", inspect.getdoc(LogisticRegression), re.M)
     assert set(documented) - {"feature_names_in_"} <= set(vars(clf)) and len(documented) > 10
     assert clf.status_ == status
     assert clf.objective_ == pytest.approx(true_objective(clf, X, y), rel=1e-12)

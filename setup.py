@@ -1,5 +1,6 @@
 """Build: one C library per instruction set, and the Cython modules that call them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,19 @@ if MACOS:
         isa: [word for flag in flags for word in ("-Xarch_x86_64", flag)] for isa, flags in ISA_FLAGS.items()
     }
 
+# Builds that look for mistakes, named by FASTLR_DEBUG: see CONTRIBUTING.md. None is for use.
+BUILDS = {
+    "": ["-O3", "-g0"],
+    "checks": ["-O3", "-g0"],  # Cython's checks of indices, divisors and uninitialised views
+    "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
+    "coverage": ["-O0", "-g0", "--coverage", "-fprofile-update=atomic"],
+}
+DEBUG = os.environ.get("FASTLR_DEBUG", "")
+if DEBUG not in BUILDS:
+    raise SystemExit(f"FASTLR_DEBUG must be checks, sanitize or coverage; found {DEBUG!r}.")
+COMPILE = BUILDS[DEBUG]
+LINK = [flag for flag in COMPILE if flag.startswith(("-fsanitize", "--coverage"))]
+
 libraries = [
     (
         f"fastlr_{isa}",
@@ -35,7 +49,7 @@ libraries = [
             "sources": [f"{SIMD}/{isa}.c"],
             "include_dirs": [SIMD],
             "obj_deps": {"": HEADERS},
-            "cflags": ["-O3", "-g0", "-fvisibility=hidden", *flags],
+            "cflags": [*COMPILE, "-fvisibility=hidden", *flags],
         },
     )
     for isa, flags in ISA_FLAGS.items()
@@ -48,7 +62,8 @@ def kernel(name, depends=(), **options):
         [f"fastlr/_kernels/{name}.pyx"],
         include_dirs=[SIMD, "fastlr/_kernels"],
         depends=[*HEADERS, *depends],
-        extra_compile_args=["-O3", "-g0"],
+        extra_compile_args=COMPILE,
+        extra_link_args=LINK,
         **options,
     )
 
@@ -118,12 +133,13 @@ setup(
     cmdclass={"build_clib": build_clib_for_all, "build_ext": build_ext_beside_sources},
     ext_modules=cythonize(
         modules,
+        emit_linenums=DEBUG == "coverage",
         compiler_directives={
             "language_level": 3,
-            "boundscheck": False,
+            "boundscheck": DEBUG == "checks",
             "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
+            "cdivision": DEBUG != "checks",
+            "initializedcheck": DEBUG == "checks",
             "freethreading_compatible": True,
         },
     ),

@@ -8,7 +8,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from fastlr import minibatch, validate
 from fastlr.base import ProbabilityClassifier, feature_units, thread_count
@@ -59,14 +58,15 @@ class StochasticClassifier(ProbabilityClassifier):
             what = "an integer of at least 1 or infinity"
             number("n_iter_no_change", self.n_iter_no_change, whole, 1, what=what)
         number("validation_fraction", self.validation_fraction, low=0, high=1 - 1e-9, what="in [0, 1)")
-        number("power_t", self.power_t, what="a number")
         number("momentum", self.momentum, low=0, high=1 - 1e-9, what="a number in [0, 1)")
         finite = np.finfo(np.float64).max
+        number("power_t", self.power_t, low=-finite, high=finite, what="a finite number")
         number("alpha", self.alpha, low=0, high=finite, what="a finite number that is not negative")
         rate = getattr(self, self._rate)
         number(self._rate, rate, low=0, high=finite, low_open=True, what="a positive finite number")
         if self.tol is not None:
             number("tol", self.tol, what="None or a number")
+        validate.check_flags(self, "shuffle", "warm_start")
         if not isinstance(self.early_stopping, (bool, np.bool_, EarlyStopping)):
             raise ValueError(
                 f"early_stopping must be a bool or an EarlyStopping; found {self.early_stopping!r}."
@@ -141,8 +141,10 @@ class StochasticClassifier(ProbabilityClassifier):
         if X_val is not None:
             probe = copy.copy(self)
             vars(probe).update(training.attributes)
-            X_val = validate.features(probe, X_val, reset=False)
-            y_val = validate.encode(validate.labels(y_val), training.classes, "y_val")
+            with validate.about("X_val"):
+                X_val = validate.features(probe, X_val, reset=False)
+            with validate.about("y_val"):
+                y_val = validate.encode(validate.labels(y_val), training.classes, "y_val")
             if X_val.shape[0] != len(y_val):
                 raise ValueError(
                     f"X_val and y_val must have the same number of rows; found {X_val.shape[0]} and "
@@ -196,7 +198,7 @@ class StochasticClassifier(ProbabilityClassifier):
     def _fit(self, X, y, sample_weight, X_val, y_val, **start):
         """`fit`, with what `_start` takes."""
         self._check_parameters()
-        random = check_random_state(self.random_state)
+        random = validate.random_state(self.random_state)
         training = validate.training(self, X, y, sample_weight)
         part, validation = self._validation(training, X_val, y_val, random)
         model = self._model(part, random, self._start(training, **start), scale_weights=True)
@@ -267,11 +269,12 @@ class StochasticClassifier(ProbabilityClassifier):
         fitted = hasattr(self, "classes_")
         if not fitted and classes is None:
             raise ValueError("classes must be given at the first call of partial_fit.")
-        if fitted and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes must be those of the first call of partial_fit, {self.classes_}; found "
-                f"{np.unique(classes)}."
-            )
+        if fitted and classes is not None:
+            found = validate.distinct(classes, "classes")
+            if not np.array_equal(found, self.classes_):
+                raise ValueError(
+                    f"classes must be those of the first call of partial_fit, {self.classes_}; found {found}."
+                )
         if self.early_stopping:
             raise ValueError(
                 f"early_stopping must be False for partial_fit, which sets no samples aside; found "
@@ -283,7 +286,7 @@ class StochasticClassifier(ProbabilityClassifier):
         if fitted:
             validate.features(self, X, reset=False)
         training = validate.training(self, X, y, sample_weight, self.classes_ if fitted else classes)
-        random = check_random_state(self.random_state)
+        random = validate.random_state(self.random_state)
         model = self._model(training, random)
         if fitted and not self._put(model):
             raise ValueError(

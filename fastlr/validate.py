@@ -5,11 +5,12 @@ Types pass unchanged where kernels read them: uint8, float32 and float64, in any
 
 import copy
 import numbers
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import compute_class_weight
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -17,6 +18,10 @@ from fastlr.memory import Mapping
 
 _KERNEL_TYPES = [np.float64, np.float32, np.uint8]
 SCALINGS = (None, "unit", "standard")
+# How Python and NumPy begin to tell of what is no number: they do not know of which argument.
+_CONVERSIONS = ("could not convert", "setting an array", "float() argument", "Cannot cast", "int too large")
+# Kernels read the numbers of features as int32.
+_MOST_FEATURES = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class Training:
 def check_number(name, value, kind=numbers.Real, low=-np.inf, high=np.inf, *, low_open=False, what):
     """Raises unless `value` is a number of that kind within its bounds; bools and NaN are not."""
     good = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    if good and kind is numbers.Real:
+        try:
+            float(value)
+        except OverflowError:  # an integer
+            good = False
     # NaN fails every comparison.
     if not good or not (value > low if low_open else value >= low) or not value <= high:
         raise ValueError(f"{name} must be {what}; found {value!r}.")
@@ -51,6 +61,50 @@ def check_choice(name, value, choices):
     """Raises unless `value` is one of `choices`."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; found {value!r}.")
+
+
+def check_flags(estimator, *names):
+    """Raises unless the parameters of these names are bools: "no" and NaN would count as True."""
+    for name in names:
+        value = getattr(estimator, name)
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name} must be True or False; found {value!r}.")
+
+
+def random_state(value):
+    """The RandomState that the parameter `random_state` stands for."""
+    try:
+        return check_random_state(value)
+    except ValueError:
+        raise ValueError(
+            f"random_state must be None, an integer from 0 to 2**32 - 1 or a RandomState; found {value!r}."
+        ) from None
+
+
+@contextmanager
+def about(name):
+    """Errors within name this argument."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if str(error).startswith(name):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
+
+
+def _refuse_in_disguise(values, name, kinds):
+    """Raises for what NumPy would make numbers of in silence: masked values, complex numbers, dates."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} must have no masked values; found {np.ma.count_masked(values)}. Fill them in first."
+        )
+    dtype = getattr(values, "dtype", None)
+    kind = getattr(dtype, "kind", None)
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {name} must hold real numbers; found {dtype}.")
+    if kind is not None and kind in kinds:
+        raise ValueError(f"{name} must hold numbers; found {dtype}.")
 
 
 def _passes_as_it_is(estimator, X):
@@ -82,33 +136,128 @@ def features(estimator, X, *, reset):
     Mapping(X).check()  # before the first look at it
     if not reset and _passes_as_it_is(estimator, X):
         return X
-    X = validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=_KERNEL_TYPES, order=None,
-        accept_large_sparse=True,
-    )  # fmt: skip
-    if not sp.issparse(X):
-        whole = X.flags.aligned and not any(stride % X.itemsize for stride in X.strides)
-        return X if whole else X.copy()  # a field of records, for one, lies between whole elements
-    if X.dtype == np.uint8:
-        X = X.astype(np.float32)
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
+    _refuse_in_disguise(X, "X", "mM")
+    if sp.issparse(X):
+        _refuse_corrupt(X)
+    given = X
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
+            X = validate_data(
+                estimator, X, reset=reset, accept_sparse="csr", dtype=_KERNEL_TYPES, order=None,
+                accept_large_sparse=True,
+            )  # fmt: skip
+    except (TypeError, ValueError, OverflowError) as error:
+        if not str(error).startswith(_CONVERSIONS):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X must hold numbers, in rows of one length; {error}") from None
+    if sp.issparse(X):
+        if X is not given:
+            _refuse_corrupt(X)
+        return _canonical(X)
+    whole = X.flags.aligned and not any(stride % X.itemsize for stride in X.strides)
+    return X if whole else X.copy()  # a field of records, for one, lies between whole elements
+
+
+def _refuse_corrupt(X):
+    """Raises where a sparse X leads out of its shape or its arrays. Neither scipy nor the kernels look, and
+    would read and write there."""
+
+    def within(indices, size):
+        plain = indices.ndim == 1 and indices.dtype.kind in "iu"
+        return plain and (not indices.size or (indices.min() >= 0 and indices.max() < size))
+
+    good = True
+    if X.ndim != 2:  # which scikit-learn refuses
+        return
+    if max(X.shape) > _MOST_FEATURES:
+        raise ValueError(
+            f"X must have at most {_MOST_FEATURES} rows and columns if it is sparse; found {X.shape}."
+        )
+    if X.format in ("csr", "csc", "bsr"):
+        block = X.blocksize if X.format == "bsr" else (1, 1)
+        rows, columns = (size // of for size, of in zip(X.shape, block, strict=True))
+        n, d = (columns, rows) if X.format == "csc" else (rows, columns)
+        first = X.indptr
+        good = (
+            (rows * block[0], columns * block[1]) == X.shape
+            and within(first, min(len(X.indices), len(X.data)) + 1)
+            and len(first) == n + 1
+            and first[0] == 0
+            and np.all(first[1:] >= first[:-1])
+            and within(X.indices[: first[-1]], d)
+        )
+    elif X.format == "coo":
+        good = len(X.row) == len(X.col) == len(X.data) and all(map(within, (X.row, X.col), X.shape))
+    elif X.format == "lil":
+        good = list(map(len, X.rows)) == list(map(len, X.data))
+    if not good:
+        raise ValueError(
+            f"X must have indices that stay within its shape {X.shape} and its arrays; found a corrupt "
+            f"{X.format} matrix."
+        )
+
+
+def _canonical(X):
+    """CSR of floats in contiguous arrays, its rows sorted and without duplicates; X is left as it is."""
+    values, indices = (np.ascontiguousarray(part[: X.indptr[-1]]) for part in (X.data, X.indices))
+    if values.dtype == np.uint8:
+        values = values.astype(np.float32)
+    # Made anew, as the flags of X may tell of indices that it had earlier.
+    kind = sp.csr_matrix if sp.isspmatrix(X) else sp.csr_array
+    clean = kind((values, indices, X.indptr), shape=X.shape)
+    if not clean.has_canonical_format:
+        clean = clean.copy()
+        clean.sum_duplicates()
+        if not np.isfinite(clean.data).all():
+            raise ValueError("X must hold finite numbers; found entries of one place whose sum is infinite.")
+    return clean
 
 
 def labels(y):
     """Class labels as a 1-d array that can be sorted."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
+    _refuse_in_disguise(y, "y", "")
+    if isinstance(y, (list, tuple)) and len({isinstance(label, str) for label in y}) == 2:
+        # NumPy makes strings of all.
+        raise ValueError("y must hold labels of one type; found strings and others.")
+    try:
+        with np.errstate(invalid="ignore"):  # NaN is refused
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+    except TypeError as error:
+        if "not supported between" not in str(error):
+            raise
+        raise ValueError(f"y must hold labels of one type, which can be sorted; {error}.") from None
+    except ValueError as error:
+        if "Unknown label type: unknown" not in str(error):
+            raise
+        found = ", ".join(sorted({type(label).__name__ for label in y}))
+        raise ValueError(
+            f"Unknown label type: y must hold strings, bools or whole numbers; found an array of objects "
+            f"({found}). If they are numbers, y.astype(int) may do."
+        ) from None
     return y
+
+
+def distinct(labels, name):
+    """The classes among labels, sorted."""
+    try:
+        found = np.unique(np.asarray(labels))
+    except TypeError as error:
+        raise ValueError(f"{name} must hold labels of one type, which can be sorted; {error}.") from None
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError(f"{name} must hold finite labels; found NaN or infinity.")
+    return found
 
 
 def encode(y, classes, name="y"):
     """Labels to int32 class numbers; refuses labels that are not among the classes."""
-    codes = np.searchsorted(classes, y)
+    try:
+        codes = np.searchsorted(classes, y)
+    except TypeError:  # no order between types
+        codes = np.zeros(len(y), dtype=np.intp)
     codes[codes == len(classes)] = 0
     unknown = classes[codes] != y
     if np.any(unknown):
@@ -133,10 +282,13 @@ def weights(sample_weight, n, name="sample_weight"):
     """Weights as float64; ones by default."""
     if sample_weight is None:
         return np.ones(n)
-    if isinstance(sample_weight, numbers.Real):
-        weight = np.full(n, float(sample_weight))
-    else:
+    _refuse_in_disguise(sample_weight, name, "mM")
+    try:
         weight = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must hold numbers; {error}.") from None
+    if isinstance(sample_weight, numbers.Real):
+        weight = np.full(n, weight)
     if weight.shape != (n,):
         raise ValueError(
             f"{name} must have one value for each of the {n} rows of X; found shape {weight.shape}. "
@@ -167,27 +319,23 @@ def training(estimator, X, y, sample_weight=None, classes=None):
     Training
     """
     probe = copy.copy(estimator)
-    unit = _unit(X)
-    X = features(probe, X, reset=True)
+    given, X = X, features(probe, X, reset=True)
     y = labels(y)
     if len(y) != X.shape[0]:
         raise ValueError(
             f"X and y must have the same number of rows; found {X.shape[0]} in X and {len(y)} in y."
         )
-    try:
-        found = np.unique(y) if classes is None else np.unique(classes)
-    except TypeError as error:
-        raise ValueError(f"y must hold labels of one type, which can be sorted; {error}.") from None
+    found = distinct(y, "y") if classes is None else distinct(classes, "classes")
     if len(found) < 2:
         raise ValueError(
             f"This solver needs samples of at least 2 classes in the data, but the data contains only "
-            f"one class: {found[0]!r}."
+            f"one class: {found.tolist()[0]!r}."
         )
     attributes = {
         name: value for name, value in vars(probe).items() if name in ("n_features_in_", "feature_names_in_")
     }
     weight = weights(sample_weight, X.shape[0])
-    return Training(X, encode(y, found), found, weight, unit, attributes)
+    return Training(X, encode(y, found), found, weight, _unit(given), attributes)
 
 
 def balanced(class_weight, classes, y, weight):
@@ -201,7 +349,9 @@ def balanced(class_weight, classes, y, weight):
     """
     if class_weight is None:
         return weight
-    if not isinstance(class_weight, dict) and class_weight != "balanced":
+    if not isinstance(class_weight, dict) and not (
+        isinstance(class_weight, str) and class_weight == "balanced"
+    ):
         raise ValueError(f"class_weight must be a dict, 'balanced' or None; found {class_weight!r}.")
     if isinstance(class_weight, dict):
         factors = compute_class_weight(class_weight, classes=classes, y=classes[y])

@@ -14,7 +14,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
@@ -270,6 +269,7 @@ class ConvexClassifier(LinearScores):
         validate.check_choice("scaling", self.scaling, validate.SCALINGS)
         number("tol", self.tol, low=0, what="a number that is not negative")
         number("max_iter", self.max_iter, numbers.Integral, 0, what="an integer that is not negative")
+        validate.check_flags(self, "fit_intercept", "warm_start")
         if max_time is not None:
             number("max_time", max_time, low=0, low_open=True, what="None or a positive number of seconds")
 
@@ -291,7 +291,7 @@ class ConvexClassifier(LinearScores):
         """
         solver, reason = self._choose(problems)
         progress.say(f"[fastlr] {reason}")
-        seed = check_random_state(self.random_state).randint(2**31)
+        seed = validate.random_state(self.random_state).randint(2**31)
         results, last, stop = [], 0, False
         for k, problem in enumerate(problems):
             first, last = last, last + problem.loss.n_columns

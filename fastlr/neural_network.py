@@ -286,6 +286,7 @@ class MLPClassifier(StochasticClassifier):
 
     def _check_parameters(self):
         super()._check_parameters()
+        validate.check_flags(self, "nesterovs_momentum")
         validate.check_choice("activation", self.activation, ACTIVATIONS)
         validate.check_choice("solver", self.solver, ("sgd",))
         validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)

@@ -20,7 +20,7 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn import config_context, get_config
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -56,7 +56,11 @@ class Fold:
 def _counts(rows, n):
     """How often each of n rows occurs in an index array or a mask."""
     rows = np.asarray(rows)
-    return np.bincount(np.flatnonzero(rows) if rows.dtype == bool else rows, minlength=n)
+    is_mask = rows.dtype == bool
+    counts = np.bincount(np.flatnonzero(rows) if is_mask else rows, minlength=n)
+    if len(counts) > n or (is_mask and len(rows) != n):
+        raise ValueError(f"cv must give numbers of rows below {n}, or masks of {n} rows.")
+    return counts
 
 
 def _of_rows(metadata, rows, n):
@@ -71,14 +75,18 @@ def split(cv, training, metadata, of_scores):
     """The folds of a splitter that takes such metadata, as weights of the rows."""
     n, labels = len(training.y), training.classes[training.y]
     folds = []
-    for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels, **metadata):
-        fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)), {})
-        for name, weight in (("training", fold.training), ("held-out", fold.held)):
-            if not weight.any():
-                raise ValueError(
-                    f"cv must leave {name} rows of positive weight in every fold; fold {len(folds)} has none."
-                )
-        folds.append(replace(fold, score=_of_rows(of_scores, fold.rows, n)))
+    with validate.about("cv"):
+        for train, test in check_cv(cv, labels, classifier=True).split(training.X, labels, **metadata):
+            fold = Fold(*(training.weight * _counts(rows, n) for rows in (train, test)), {})
+            for name, weight in (("training", fold.training), ("held-out", fold.held)):
+                if not weight.any():
+                    raise ValueError(
+                        f"cv must leave {name} rows of positive weight in every fold; "
+                        f"fold {len(folds)} has none."
+                    )
+            folds.append(replace(fold, score=_of_rows(of_scores, fold.rows, n)))
+        if not folds:
+            raise ValueError("cv must give at least one fold; found none.")
     return folds
 
 
@@ -286,6 +294,7 @@ class GridClassifier(ConvexClassifier):
             not isinstance(self.n_jobs, numbers.Integral) or isinstance(self.n_jobs, bool) or not self.n_jobs
         ):
             raise ValueError(f"n_jobs must be None or an integer other than 0; found {self.n_jobs!r}.")
+        validate.check_flags(self, "refit")
         ratios, grid = self._grid()
         metadata = self._routed("fit", sample_weight, params)
         model = self._model(n_threads=thread_count(self.n_threads))
@@ -296,7 +305,7 @@ class GridClassifier(ConvexClassifier):
             model._choose(with_ratio(problems, ratio))  # refuses before folds are fitted
         if isinstance(grid, int):
             grid = self._automatic_grid(grid, problems, ratios)
-        seed = check_random_state(self.random_state).randint(2**30)
+        seed = validate.random_state(self.random_state).randint(2**30)
         folds = split(self.cv, training, *metadata)
         total, deadline = len(folds) * len(ratios) * len(grid), limits.began + limits.max_time
         n_weights = sum(problem.loss.n_columns for problem in problems) * problems[0].data.d

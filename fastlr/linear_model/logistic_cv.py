@@ -259,7 +259,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         ratios = {"l1": (1.0,), "l2": (0.0,)}.get(self.penalty, self.l1_ratios)
         try:
             ratios = np.array((0.0,) if ratios is None else ratios, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             ratios = np.empty(0)
         if ratios.ndim != 1 or not ratios.size or not np.all((ratios >= 0) & (ratios <= 1)):
             raise ValueError(f"l1_ratios must be a list of numbers in [0, 1]; found {self.l1_ratios!r}.")

@@ -21,6 +21,7 @@ from fastlr.typing import Array, ClassWeight, Features, Scaling, Seed
 
 # What lasso_path spans by default, too; glmnet takes two decades or four.
 _DECADES = 3
+_LONGEST_GRID = 100_000
 PENALTIES = ("auto", "l1", "l2", "elasticnet")
 
 
@@ -70,14 +71,16 @@ class Path:
 
 def check_grid(Cs):
     """`Cs` as a float array, or as the length of an automatic grid."""
-    if isinstance(Cs, numbers.Integral) and not isinstance(Cs, bool) and Cs >= 1:
+    if isinstance(Cs, numbers.Integral) and not isinstance(Cs, bool) and 1 <= Cs <= _LONGEST_GRID:
         return int(Cs)
     try:
         grid = np.array(Cs, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         grid = np.empty(0)
     if grid.ndim != 1 or not grid.size or not np.all(grid > 0):
-        raise ValueError(f"Cs must be an integer of at least 1 or a list of positive numbers; found {Cs!r}.")
+        raise ValueError(
+            f"Cs must be an integer from 1 to {_LONGEST_GRID} or a list of positive numbers; found {Cs!r}."
+        )
     return grid
 
 

@@ -262,6 +262,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         if self.l1_ratio is not None or self.penalty == "elasticnet":
             number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
+        validate.check_flags(self, "fit_intercept", "drop_last")
         if self.batch_size is not None:
             number("batch_size", self.batch_size, numbers.Integral, 0, what="None or a whole number from 0")
 

@@ -177,6 +177,7 @@ class LinearSVC(ConvexClassifier):
         validate.check_choice("dual", self.dual, ("auto", True, False))
         if self.dual is True and self.penalty == "l1":
             raise ValueError("dual=True does not go with penalty='l1'; use dual='auto'.")
+        validate.check_flags(self, "penalize_intercept")
         for name in ("C", "intercept_scaling"):
             validate.check_number(
                 name, getattr(self, name), low=0, high=np.finfo(float).max, low_open=True,

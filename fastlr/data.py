@@ -23,6 +23,8 @@ CALL_WORK = 1e9
 _CACHE_LINE = 64  # bytes
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6
+# Solvers multiply sums of squares of X with each other's ratios: beyond this float64 might not hold them.
+_LARGEST = 1e100
 
 
 def aligned_zeros(shape, dtype, order="C"):
@@ -311,6 +313,12 @@ class Data:
             # Seen from one of the rows, columns far from zero lose no digits of their variance.
             origin = np.array(self.X[np.argmax(loss.s > 0)], dtype=np.float64)
             label_sums, total, square, low, high = self._dense_sums(loss, origin)
+        largest = max(high.max(), -low.min())
+        if largest > _LARGEST:
+            raise ValueError(
+                f"X must hold numbers up to {_LARGEST:.0e}, as their squares are added up; found "
+                f"{largest:.1e}. Bring X to another unit."
+            )
         away = total / mass
         # Cancellation may leave a trace of variance, or less than none, in a constant column.
         variance = np.where(low == high, 0.0, np.maximum(square / mass - away**2, 0.0))

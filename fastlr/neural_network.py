@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import memory, minibatch, peers, validate
 from fastlr._kernels import mlp
-from fastlr.base import stored_dtype, thread_count
+from fastlr.base import finite_scores, stored_dtype, thread_count
 from fastlr.crew import Crew
 from fastlr.data import Data, aligned_zeros
 from fastlr.losses import Softmax
@@ -410,4 +410,4 @@ class MLPClassifier(StochasticClassifier):
         for rows in _blocks(X.shape[0], len(b1)):
             A = _hidden(X[rows], W1, b1, self.activation, threads)
             parts.append(Data(A, threads).scores(W2, b2))
-        return np.concatenate(parts).astype(np.float64, copy=False)
+        return finite_scores(np.concatenate(parts)).astype(np.float64, copy=False)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlr import minibatch, validate
-from fastlr.base import ProbabilityClassifier, feature_units, thread_count
+from fastlr.base import ProbabilityClassifier, check_units, feature_units, stored_dtype, thread_count
 from fastlr.data import Data
 from fastlr.losses import Softmax
 from fastlr.progress import progress_of
@@ -95,20 +95,10 @@ class StochasticClassifier(ProbabilityClassifier):
         with np.errstate(over="ignore"):  # the next line tells of units that are too small
             loss = Softmax(training.y, weight / mean_weight, n_classes)
             model = self._new_model(data, loss, units, shift, random, mean_weight)
-        self._check_units(units, model.weights[0].dtype)
+        check_units(self.scaling, units, model.weights[0].dtype)
         if previous is not None and np.array_equal(previous.classes_, training.classes):
             previous._put(model)
         return model
-
-    def _check_units(self, units, dtype):
-        """Raises where the steps of a feature, by the inverse square of its unit, are none or infinite."""
-        lowest, highest = 1 / np.sqrt(np.finfo(dtype).max), 1 / np.sqrt(np.finfo(dtype).tiny)
-        wrong = units[(units < lowest) | (units > highest)]
-        if wrong.size:
-            raise ValueError(
-                f"scaling={self.scaling!r} in {dtype} needs features whose unit lies between {lowest:.0e} "
-                f"and {highest:.0e}; found {wrong[0]:.1e}. Bring X to another unit."
-            )
 
     def _split(self, training, rng):
         """Training and validation parts of the samples, by class."""
@@ -214,7 +204,9 @@ class StochasticClassifier(ProbabilityClassifier):
                 model, plan=plan, schedule=self._schedule(), rng=rng, rules=rules, validation=validation,
                 report=report,
             )  # fmt: skip
-            self._check_finite(model)
+            # The loss of the last epoch is not that of weights restored from an earlier one.
+            loss = outcome.history["loss"][-1] if stopping is None else 0.0
+            self._check_finite(model, training.X, loss)
             status = "converged" if outcome.converged else "max_iter"
             # At once, lest an interrupt leave half of a fit.
             self.__dict__.update(
@@ -299,9 +291,9 @@ class StochasticClassifier(ProbabilityClassifier):
         rng = np.random.default_rng(random.randint(2**31))
         order, seen = plan.order(model.n, rng), getattr(self, "t_", 0)
         model.steps(order, plan.batch_size, self._schedule().rates(seen, plan.batches(model.n)))
-        self._check_finite(model)
+        self._check_finite(model, training.X)
         # At once, lest an interrupt leave half of a call.
-        vars(self).update(
+        self.__dict__.update(
             self._attributes(model, training),
             t_=seen + plan.batches(model.n),
             velocities_=[velocity.copy() for velocity in model.velocities],
@@ -309,8 +301,11 @@ class StochasticClassifier(ProbabilityClassifier):
         )
         return self
 
-    def _check_finite(self, model):
-        if not all(np.isfinite(array).all() for array in model.weights):
+    def _check_finite(self, model, X, loss=0.0):
+        """Raises where the loss is NaN, or weights are not finite, here or in the type they are kept in."""
+        with np.errstate(over="ignore"):
+            kept = [array.astype(stored_dtype(X), copy=False) for array in (*model.weights, model.bias)]
+        if np.isnan(loss) or not all(np.isfinite(array).all() for array in kept):
             raise ValueError(
                 f"The weights are no longer finite: {self._rate}={getattr(self, self._rate)} is too large "
                 f"for this data; lower it or scale the features (scaling='standard')."

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import peers, validate
-from fastlr.base import ProbabilityClassifier, ScoreClassifier, thread_count
+from fastlr.base import ProbabilityClassifier, ScoreClassifier, finite_scores, thread_count
 from fastlr.data import Data
 from fastlr.typing import Features, Floats
 
@@ -38,12 +38,13 @@ class LinearScores(ScoreClassifier):
         stored = self.coef_.dtype
         if sp.issparse(self.coef_) and sp.issparse(X):  # the zeros of both cost nothing
             scores = (X @ self.coef_.T).toarray() + self.intercept_
-            return scores.astype(stored, copy=False)
+            return finite_scores(scores.astype(stored, copy=False))
         coef = as_dense(self.coef_).astype(np.float32 if X.dtype == np.uint8 else stored, copy=False)
         intercept = np.asarray(self.intercept_, dtype=coef.dtype)
         if intercept.shape != (len(coef),):
             intercept = np.full(len(coef), intercept)
-        return Data(X, thread_count(self.n_threads)).scores(coef, intercept).astype(stored, copy=False)
+        scores = Data(X, thread_count(self.n_threads)).scores(coef, intercept)
+        return finite_scores(scores).astype(stored, copy=False)
 
     def decision_function(self, X: Features) -> Floats:
         """Scores of the samples.

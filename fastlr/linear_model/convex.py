@@ -25,6 +25,8 @@ from fastlr.typing import Features, History
 
 # The certificate of weights found in float32 arithmetic stops improving near 4e-6 of the null objective.
 _FLOAT32_TOL = 1e-5
+# Between these float32 holds squares, and sums of them.
+_LEAST_ROOT, _LARGEST_ROOT = 1e-16, 1e16
 
 # For each status of a Result: what happened, and what can be done about it. Of several, the last one counts.
 ENDINGS = {
@@ -57,9 +59,14 @@ ENDINGS = {
 CUT_SHORT = ("max_time", "interrupted")
 
 
-def work_dtype(data, tol):
-    """The type of a solver's arithmetic: that of the data, as long as it can reach `tol`."""
-    return data.exact_dtype if tol >= _FLOAT32_TOL else np.dtype(np.float64)
+def work_dtype(problem, tol):
+    """The type of a solver's arithmetic: that of the data, as long as it can reach `tol`, and hold squares of
+    the features and of their units."""
+    dtype, moments = problem.data.exact_dtype, problem.moments
+    sizes = np.concatenate([problem.penalty.units, np.maximum(np.abs(moments.low), np.abs(moments.high))])
+    sizes = sizes[sizes > 0]
+    holds = sizes.size == 0 or (sizes.min() > _LEAST_ROOT and sizes.max() < _LARGEST_ROOT)
+    return dtype if tol >= _FLOAT32_TOL and holds else np.dtype(np.float64)
 
 
 def centre(scaling, data, moments, is_free):
@@ -311,7 +318,7 @@ class ConvexClassifier(LinearScores):
 
     def _minimise(self, problem, solver, start, seed, limits, max_iter, report):
         """The result for one problem."""
-        dtype = work_dtype(problem.data, self.tol)
+        dtype = work_dtype(problem, self.tol)
         W, b = problem.start(dtype)
         one_class = problem.null_objective == 0
         if one_class:  # all weight is in one class: the null model is as good as can be stored

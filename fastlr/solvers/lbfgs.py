@@ -71,7 +71,7 @@ def lbfgs(problem, W, b, rng, dtype):
         if found is not None:
             new, value, new_gradient = found
             s, t = new - v, new_gradient - gradient
-            if s @ t > 0:
+            if s @ t > np.finfo(np.float64).tiny:  # its inverse is finite
                 pairs.append((s, t, 1 / (s @ t)))
             v, gradient = new, new_gradient
         elif pairs:

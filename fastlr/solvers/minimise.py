@@ -111,9 +111,10 @@ class _Run:
         """Certifies the latest iterate; returns the status, if that is a reason to end."""
         self.is_checked = True
         began, (W, b) = self.elapsed, self.latest
+        with np.errstate(over="ignore", invalid="ignore"):  # weights beyond the stored type, or NaN
+            W, b = self.problem.as_stored(W, b, self.stored)
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             return "diverged"
-        W, b = self.problem.as_stored(W, b, self.stored)
         certificate = certify(self.problem, W, b)
         objective = certificate.objective
         if not np.isfinite(objective):

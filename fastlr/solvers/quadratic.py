@@ -182,8 +182,10 @@ class Columns:
         active, w = self.active, w0.copy()
         s, P = line.curvatures(temper, np.float32)
         root = np.sqrt(s[: line.n])
+        with np.errstate(over="ignore"):  # no step comes of values beyond float32: the fit has stalled
+            values = self.X.data.astype(np.float32) * root[self.indices]
         model = descent.ColumnModel(
-            self.indptr, self.indices, self.X.data.astype(np.float32) * root[self.indices], root, P, self.at,
+            self.indptr, self.indices, values, root, P, self.at,
             active.pairs.first, q, active.curvature + damping * active.bound, active.cut, w0,
         )  # fmt: skip
         # Long sweeps are few in a call, lest a time limit wait for all of them.

@@ -96,7 +96,7 @@ class _Table:
 
     def _visit(self, draws, W, b, eta, h, fit_intercept):
         data, loss, penalty = self.problem.data, self.problem.loss, self.problem.penalty
-        step = eta / h
+        step = np.minimum(eta / h, np.finfo(W.dtype).max)  # of a feature that is hardly more than zero
         cut, keep = step * penalty.thresholds, 1 / (1 + step * penalty.curvatures)
         common = data.rows, loss.y, loss.s, self.order, self.size, draws, eta, fit_intercept
         if data.is_sparse:

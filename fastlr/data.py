@@ -16,6 +16,7 @@ from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
 from fastlr.blas import openmp_limits
 from fastlr.memory import Mapping, require
+from fastlr.validate import LARGEST
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
 # or a line of progress is never later than that.
@@ -23,8 +24,6 @@ CALL_WORK = 1e9
 _CACHE_LINE = 64  # bytes
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6
-# Solvers multiply sums of squares of X with each other's ratios: beyond this float64 might not hold them.
-_LARGEST = 1e100
 
 
 def aligned_zeros(shape, dtype, order="C"):
@@ -314,9 +313,9 @@ class Data:
             origin = np.array(self.X[np.argmax(loss.s > 0)], dtype=np.float64)
             label_sums, total, square, low, high = self._dense_sums(loss, origin)
         largest = max(high.max(), -low.min())
-        if largest > _LARGEST:
+        if largest > LARGEST:
             raise ValueError(
-                f"X must hold numbers up to {_LARGEST:.0e}, as their squares are added up; found "
+                f"X must hold numbers up to {LARGEST:.0e}, as their squares are added up; found "
                 f"{largest:.1e}. Bring X to another unit."
             )
         away = total / mass

@@ -29,7 +29,8 @@ class Schedule:
             return np.full(n, self.eta0 * factor)
         steps = np.arange(t, t + n, dtype=np.float64)
         if self.kind == "invscaling":
-            return self.eta0 / (steps + 1) ** self.power_t
+            with np.errstate(over="ignore", divide="ignore"):  # steps become none, or are found out later
+                return self.eta0 / (steps + 1) ** self.power_t
         # Bottou's rule 1 / (alpha (t + t0)), with t0 such that the first step is eta0.
         return 1 / (1 / self.eta0 + self.alpha * steps)
 

@@ -17,6 +17,9 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from fastlr.memory import Mapping
 
 _KERNEL_TYPES = [np.float64, np.float32, np.uint8]
+# Certified fits multiply squares of X with weights and strengths: beyond this float64 might not hold them.
+SMALLEST, LARGEST = 1e-100, 1e100
+BAND = f"from {SMALLEST:.0e} to {LARGEST:.0e}"
 SCALINGS = (None, "unit", "standard")
 # How Python and NumPy begin to tell of what is no number: they do not know of which argument.
 _CONVERSIONS = ("could not convert", "setting an array", "float() argument", "Cannot cast", "int too large")
@@ -61,6 +64,15 @@ def check_choice(name, value, choices):
     """Raises unless `value` is one of `choices`."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; found {value!r}.")
+
+
+def check_strength(name, value, infinite=True):
+    """Raises unless `value` is a positive number that certified fits can take, or infinite if it may be."""
+    high = np.inf if infinite else LARGEST
+    what = f"a positive number {BAND}" + (", or infinite" if infinite else "")
+    check_number(name, value, low=SMALLEST, high=high, what=what)
+    if LARGEST < value < np.inf:
+        raise ValueError(f"{name} must be {what}; found {value!r}.")
 
 
 def check_flags(estimator, *names):
@@ -300,6 +312,9 @@ def weights(sample_weight, n, name="sample_weight"):
         raise ValueError(f"{name} must not be negative; found {weight.min()}.")
     if not np.any(weight > 0):
         raise ValueError(f"{name} must have a positive value; found only zeros.")
+    extreme = weight[((weight > 0) & (weight < SMALLEST)) | (weight > LARGEST)]
+    if extreme.size:
+        raise ValueError(f"{name} must be zero or {BAND}; found {extreme[0]}.")
     return np.ascontiguousarray(weight)
 
 
@@ -354,7 +369,8 @@ def balanced(class_weight, classes, y, weight):
     ):
         raise ValueError(f"class_weight must be a dict, 'balanced' or None; found {class_weight!r}.")
     if isinstance(class_weight, dict):
-        factors = compute_class_weight(class_weight, classes=classes, y=classes[y])
+        with about("class_weight"):
+            factors = compute_class_weight(class_weight, classes=classes, y=classes[y])
         return weights(weight * factors[y], len(y), "class_weight, times sample_weight,")
     # As scikit-learn's, of the classes that are there: one without weight has no rows.
     mass = np.bincount(y, weights=weight, minlength=len(classes))

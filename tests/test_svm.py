@@ -264,7 +264,7 @@ def test_warm_start_goes_on_from_the_last_solution(n_classes):
 # ---- parameters -----------------------------------------------------------------------------------
 
 REFUSED = [
-    ({"C": 0.0}, "C must be a positive number; found 0.0"),
+    ({"C": 0.0}, "C must be a positive number from .*; found 0.0"),
     ({"C": np.inf}, "C must be a positive number"),
     ({"loss": "hinge"}, "loss must be 'squared_hinge', which is smooth; found 'hinge'"),
     ({"loss": "log"}, "loss must be one of 'squared_hinge'"),

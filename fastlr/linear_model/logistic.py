@@ -185,7 +185,7 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         validate.check_choice("penalty", self.penalty, (*PENALTIES, "deprecated"))
         validate.check_choice("multi_class", self.multi_class, ("auto", "multinomial", "deprecated"))
         for name in ("C", "intercept_scaling"):
-            validate.check_number(name, getattr(self, name), low=0, low_open=True, what="a positive number")
+            validate.check_strength(name, getattr(self, name))
         if self.l1_ratio is not None or self.penalty == "elasticnet":
             validate.check_number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
         check_jobs(self.n_jobs)

@@ -77,9 +77,11 @@ def check_grid(Cs):
         grid = np.array(Cs, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         grid = np.empty(0)
-    if grid.ndim != 1 or not grid.size or not np.all(grid > 0):
+    good = (grid >= validate.SMALLEST) & ((grid <= validate.LARGEST) | np.isinf(grid))
+    if grid.ndim != 1 or not grid.size or not np.all(good):
         raise ValueError(
-            f"Cs must be an integer from 1 to {_LONGEST_GRID} or a list of positive numbers; found {Cs!r}."
+            f"Cs must be an integer from 1 to {_LONGEST_GRID} or a list of positive numbers "
+            f"{validate.BAND}; found {Cs!r}."
         )
     return grid
 

@@ -179,10 +179,7 @@ class LinearSVC(ConvexClassifier):
             raise ValueError("dual=True does not go with penalty='l1'; use dual='auto'.")
         validate.check_flags(self, "penalize_intercept")
         for name in ("C", "intercept_scaling"):
-            validate.check_number(
-                name, getattr(self, name), low=0, high=np.finfo(float).max, low_open=True,
-                what="a positive number",
-            )  # fmt: skip
+            validate.check_strength(name, getattr(self, name), infinite=False)
 
     def _choose(self, problems):
         """The solver of all problems, and why that one."""

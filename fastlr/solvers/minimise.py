@@ -15,7 +15,9 @@ from fastlr.problem import LinearProblem
 def _pause(n_iter, gap, target, pace):
     """Iterations until the next certificate, which costs up to two passes: a tenth of those done, or as many
     as it takes if each of them divides the gap by `pace`, which few methods do for long."""
-    hopeful = math.log(max(gap / target, 1)) / math.log(pace) if target > 0 else 1
+    hopeful = float(target == 0)
+    if gap > target > 0:
+        hopeful = (math.log(gap) - math.log(target)) / math.log(pace)  # their ratio might be infinite
     return max(1, n_iter // 10 if pace < math.inf else 1, math.ceil(min(hopeful, max(n_iter, 16))))
 
 
@@ -235,6 +237,11 @@ def _run_to_the_end(run, steps, max_iter, pace):
     if run.best is None:
         run.latest = run.problem.start(run.latest[0].dtype)
         run.check()
+    if run.best is None:
+        raise ValueError(
+            "X, sample_weight and C must keep the objective finite; that of the model without features is "
+            "not. Bring them to other units."
+        )
     if run.converged and status != "interrupted":
         status = "converged"
     return run.result(status)

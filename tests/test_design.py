@@ -10,10 +10,7 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    {
-        "validate", "data", "blas", "npz", "atomic", "callbacks", "terminal", "crew", "memory", "typing",
-        "_version",
-    },  # fmt: skip
+    set("validate data blas npz atomic callbacks terminal crew memory typing _version".split()),
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},

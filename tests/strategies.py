@@ -121,6 +121,10 @@ class Problem:
     def data(self):
         return self.X, self.y, self.weight
 
+    @property
+    def standard_data(self):
+        return self.standard, self.y, self.weight
+
 
 def problems(columns=COLUMNS, *, n=(2, 40), d=(1, 8), classes=(2, 5), labels=LABELS, weights=tuple(WEIGHTS)):
     """Problems of these sizes, bounds included."""

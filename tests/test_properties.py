@@ -7,6 +7,7 @@ certificates: two of one problem differ by no more than their gaps say.
 """
 
 import importlib
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -276,6 +277,11 @@ def test_whole_weights_are_repetitions(problem, estimator, storage):
 # ---- steps -----------------------------------------------------------------------------------------
 
 
+def weights_of(model):
+    """Arrays that predictions need."""
+    return [model.coef_, model.intercept_] if hasattr(model, "coef_") else model.coefs_ + model.intercepts_
+
+
 def gently(estimator, X, weight=None, dtype=np.float64):
     """Sets the first step to 1 / L, L the largest curvature of a row's loss, and returns a bound on the
     difference of two fits that should agree.
@@ -295,9 +301,20 @@ def gently(estimator, X, weight=None, dtype=np.float64):
     return 8 * np.finfo(dtype).eps * (n + d + T + 32) * T * eta * G * (1 + reach)
 
 
+def gently_trained(network, X, weight=None):
+    """The same for a network, in float64. Its steps may move two points apart, but are so short that T of
+    them, with momentum, multiply an error by 100 at most, for weights and activations of size 1."""
+    n, d = X.shape
+    s = np.ones(n) if weight is None else weight / np.mean(weight)
+    T, h = network.max_iter * n, network.hidden_layer_sizes
+    eta = 1e-2 / (1 + np.max(s * (1 + h) * (1 + np.square(X).sum(axis=1))))
+    network.set_params(dtype="float64", learning_rate_init=float(eta))
+    return 100 * EPS * (n + d + h + T + 32)
+
+
 def assert_close(one, other, bound):
-    np.testing.assert_allclose(one.coef_, other.coef_, rtol=0, atol=bound)
-    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=0, atol=bound)
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=bound)
 
 
 @given(problems(weights=["whole"]), descents(batch_size=0, drop_last=False))
@@ -306,6 +323,14 @@ def test_whole_weights_are_repetitions_for_steps(problem, estimator):
     (X, y, weight), rows = problem.data, problem.repeated
     bound = gently(estimator, X, weight)
     assert_close(fit(estimator, X, y, weight), fit(estimator, X[rows], y[rows]), bound)
+
+
+@given(problems(weights=["whole"]), networks(batch_size=0, alpha=0.0))
+def test_whole_weights_are_repetitions_for_networks(problem, network):
+    """Without a penalty, which is per row of a minibatch."""
+    (X, y, weight), rows = problem.standard_data, problem.repeated
+    bound = gently_trained(network, X, weight)
+    assert_close(fit(network, X, y, weight), fit(network, X[rows], y[rows]), bound)
 
 
 @given(problems(), descents())
@@ -381,9 +406,28 @@ def test_storage_changes_no_bit_of_certificates_and_scores(problem, estimator, s
     assert len(found) == 1
 
 
-def weights_of(model):
-    """Arrays that predictions need."""
-    return [model.coef_, model.intercept_] if hasattr(model, "coef_") else model.coefs_ + model.intercepts_
+@given(problems(), convex(), st.integers(0, 2**31))
+def test_types_of_csr_change_no_bit_of_certificates(problem, estimator, seed):
+    estimator.set_params(scaling=None)
+    X, found = problem.X.astype(np.float32), set()
+    for dtype in (np.float32, np.float64):
+        part = parts_of(estimator, sp.csr_matrix(X.astype(dtype)), problem.y, problem.weight)[0]
+        rng, K = np.random.default_rng(seed), part.loss.n_columns
+        W, b = rng.standard_normal((K, X.shape[1])), rng.standard_normal(K)
+        certificate = certify(part, W, b)
+        found.add((certificate.objective, certificate.gap, certificate.G.tobytes(), certificate.V.tobytes()))
+    assert len(found) == 1
+
+
+@given(problems(), convex(), st.sampled_from([0.1, 1e-3, 1e-7]))
+def test_types_of_x_share_an_optimum(problem, estimator, tol):
+    """Whether the arithmetic is that of float32 or not."""
+    estimator.set_params(tol=tol)
+    y, weight, X = problem.y, problem.weight, problem.bytes
+    parts = parts_of(estimator, X.astype(np.float64), y, weight)
+    models = [fit(estimator, X.astype(dtype), y, weight) for dtype in (np.uint8, np.float32, np.float64)]
+    for one, other in itertools.combinations(models, 2):
+        assert_same_optimum(parts, one, other)
 
 
 def bits_of(model):
@@ -444,6 +488,15 @@ def test_instruction_sets_agree_on_steps(below, problem, estimator, momentum, dt
     bound = gently(estimator, X, weight, dtype)
     model = fit(estimator, X, y, weight)
     for other in below(clone(estimator).fit, X, y, weight):
+        assert_close(model, other, bound)
+
+
+@given(problems(), networks())
+def test_instruction_sets_agree_on_networks(below, problem, network):
+    X, y, weight = problem.standard_data
+    bound = gently_trained(network, X, weight)
+    model = fit(network, X, y, weight)
+    for other in below(clone(network).fit, X, y, weight):
         assert_close(model, other, bound)
 
 
@@ -525,6 +578,14 @@ def test_the_order_is_of_no_account_to_steps_of_the_full_batch(problem, estimato
     rows, columns, classes = (random.sample(range(m), m) for m in (*X.shape, problem.classes))
     other = fit(estimator, X[rows][:, columns], np.array(classes)[y[rows]], weight[rows])
     assert_close(fit(estimator, X, y, weight), put_back(other, columns, classes), bound)
+
+
+@given(problems(), networks(batch_size=0, shuffle=False), st.randoms(use_true_random=False))
+def test_the_order_of_rows_is_of_no_account_to_networks(problem, network, random):
+    X, y, weight = problem.standard_data
+    bound = gently_trained(network, X, weight)
+    rows = random.sample(range(len(y)), len(y))
+    assert_close(fit(network, X, y, weight), fit(network, X[rows], y[rows], weight[rows]), bound)
 
 
 # ---- where weights are zero ----------------------------------------------------------------------------
@@ -665,9 +726,17 @@ def test_steps_go_on_where_they_were_stopped(problem, estimator, more, by_hand):
 # ---- scaling -----------------------------------------------------------------------------------------
 
 
+def standard_scaler(X, weight):
+    """Fitted. Rounding may leave a variance below zero to a constant column, which it takes for constant, but
+    not without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return StandardScaler().fit(X, sample_weight=weight)
+
+
 def pipeline(estimator, X, y, weight):
     """A StandardScaler and the estimator without scaling, and as one model of raw features."""
-    scaler = StandardScaler().fit(X, sample_weight=weight)
+    scaler = standard_scaler(X, weight)
     model = fit(clone(estimator).set_params(scaling=None), scaler.transform(X), y, weight)
     coef = model.coef_ / scaler.scale_
     found = {"coef_": coef, "intercept_": model.intercept_ - coef @ scaler.mean_}
@@ -685,13 +754,25 @@ def test_standard_scaling_is_a_pipeline(problem, estimator):
 @given(problems(TAME), descents(scaling="standard"))
 def test_standard_scaling_is_a_pipeline_for_steps(problem, estimator):
     X, y, weight = problem.data
-    scaler = StandardScaler().fit(X, sample_weight=weight)
+    scaler = standard_scaler(X, weight)
     bound = gently(estimator, scaler.transform(X), weight) * (1 + np.max(np.abs(X) / scaler.scale_))
     one, other = fit(estimator, X, y, weight), pipeline(estimator, X, y, weight)
     np.testing.assert_allclose(one.coef_ * scaler.scale_, other.coef_ * scaler.scale_, rtol=0, atol=bound)
     scores = X @ one.coef_.T + one.intercept_, X @ other.coef_.T + other.intercept_
     bound = bound * np.sqrt(1 + X.shape[1]) * (1 + np.max(np.abs(X) / scaler.scale_))
     np.testing.assert_allclose(*scores, rtol=0, atol=bound)
+
+
+@given(problems(TAME), networks(scaling="standard"))
+def test_standard_scaling_is_a_pipeline_for_networks(problem, network):
+    X, y, weight = problem.standard_data
+    scaler = standard_scaler(X, weight)
+    Z = scaler.transform(X)
+    bound = gently_trained(network, Z, weight) * (1 + np.max(np.abs(X) / scaler.scale_))
+    one = fit(network, X, y, weight)._scores(X)
+    other = fit(clone(network).set_params(scaling=None), Z, y, weight)._scores(Z)
+    reach = (1 + X.shape[1]) * (1 + network.hidden_layer_sizes) * (1 + np.abs(X / scaler.scale_).max())
+    np.testing.assert_allclose(one, other, rtol=0, atol=bound * reach)
 
 
 @given(problems(), convex(scalings=(None,)), st.sampled_from(ORDERS))

@@ -105,6 +105,12 @@ class _Run:
         penalty = self.problem.penalty
         return not (penalty.l1 > 0 or penalty.l2 > 0) and self.best[3] <= self.tol
 
+    @property
+    def is_worse_than_null(self):
+        """Whether iterates have led beyond the null model, by more than rounding or its finite intercepts."""
+        null = self.problem.null_objective
+        return self.n_iter > 0 and 0 < (1 + 1e-6) * null < self.best[2]
+
     def take(self, iterate):
         self.latest, self.is_checked, self.certificate = iterate, False, None
         self.n_iter += 1
@@ -234,7 +240,7 @@ def _run_to_the_end(run, steps, max_iter, pace):
         status = "interrupted"
     if run.best is None:
         run.check()
-    if run.best is None:
+    if run.best is None or run.is_worse_than_null:
         run.latest = run.problem.start(run.latest[0].dtype)
         run.check()
     if run.best is None:

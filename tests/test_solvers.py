@@ -107,6 +107,15 @@ def test_saga_where_most_rows_are_empty(storage, fit_intercept, n):
     assert clf.converged_
 
 
+def test_saga_where_few_rows_have_most_of_the_weight():
+    """Blocks of these are a few, and steps that do not know their curvature lead far away."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((40, 3))
+    y = X[:, 0] + rng.standard_normal(40) > 0
+    clf = LogisticRegression("l1", C=0.1, solver="saga", fit_intercept=False, max_iter=200, random_state=0)
+    assert clf.fit(X, y, 10.0 ** rng.uniform(-3, 3, 40)).converged_
+
+
 # ---- the choice -----------------------------------------------------------------------------------
 
 
@@ -195,6 +204,16 @@ def test_it_stops_when_the_gap_is_closed(way):
     assert 10 <= result.n_iter < 100
     told = [certificate for certificate in sent if certificate is not None]
     assert all(certificate.gap > 1e-3 * problem.null_objective for certificate in told)
+
+
+def test_iterates_worse_than_the_null_model_give_way_to_it(way):
+    problem, points = way
+    start = problem.start(np.float64)
+    steps, _ = scripted([(100 * points[-1][0], points[-1][1])] * 3)
+    result = minimise(problem, steps, *start, tol=1e-3, max_iter=3)
+    assert (result.n_iter, result.status) == (3, "max_iter")
+    assert result.objective == pytest.approx(problem.null_objective, rel=1e-12)
+    np.testing.assert_array_equal(result.W, start[0])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

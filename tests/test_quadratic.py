@@ -198,6 +198,15 @@ def test_columns_give_scores_and_gradients(name, storage):
     np.testing.assert_allclose(form.gradient(line, after.at(after.Z)[1]), expected, atol=1e-10)
 
 
+def test_columns_of_intercepts_alone():
+    problem = PROBLEMS["3 classes"]("csr")
+    W, b = point(problem)
+    active = Active.of(problem, np.zeros(W.shape, dtype=bool))
+    line = Scores(problem, W, b, np.float64)
+    found = Columns(problem, active, np.float64).gradient(line, line.at(line.Z)[1])
+    np.testing.assert_allclose(found, problem.loss_gradient(W, b)[2], atol=1e-10)
+
+
 @every_problem
 def test_the_minimiser_is_optimal(name):
     """q + (H + D)(w - w0) is a subgradient of the L1 part."""

@@ -201,5 +201,7 @@ class Columns:
     def gradient(self, line, R):
         """Of the loss, for the active pairs, from the residuals."""
         pairs, R = self.active.pairs, R[:, : line.n]
-        G = self.X.T @ R.T
-        return np.where(pairs.feature < 0, R.sum(axis=1)[pairs.column], G[self.at, pairs.column])
+        G, weights = self.X.T @ R.T, self.at >= 0
+        gradient = R.sum(axis=1)[pairs.column]  # of the intercepts
+        gradient[weights] = G[self.at[weights], pairs.column[weights]]
+        return gradient

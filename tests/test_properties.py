@@ -21,7 +21,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 from sklearn import linear_model, svm
 from sklearn.base import clone
@@ -244,14 +244,18 @@ def test_scikit_learn_lies_within_the_gaps(problem, estimator, standard):
     ours, parts = fit(estimator, X, y, weight), parts_of(estimator, X, y, weight)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = scikit_learn(estimator).fit(X, y, weight)
+        try:
+            theirs = scikit_learn(estimator).fit(X, y, weight)
+        except ValueError:  # its SAGA diverges, as it does on zeros alone
+            reject()
     theirs = certified(estimator, theirs, X, y, weight)
     assert_same_optimum(parts, ours, theirs)
 
 
 @given(problems(), convex(scalings=("standard",)))
 def test_standardised_problems_are_solved(problem, estimator):
-    """By the solver that "auto" stands for, on any data."""
+    """By the solver that "auto" stands for, on any data; L-BFGS comes to 1e-6 where columns almost agree."""
+    estimator.set_params(tol=1e-6)
     if isinstance(estimator, LogisticRegression):
         estimator.solver = "auto"
     model = fit(estimator, *problem.data)
@@ -406,6 +410,12 @@ def test_storage_changes_no_bit_of_certificates_and_scores(problem, estimator, s
     assert len(found) == 1
 
 
+def with_intercept(estimator):
+    """The estimator, with an intercept if it centres the features. Without one intercept_ has to be that which
+    centres them, and its rounding to float32 may make a model better than the best."""
+    return estimator.set_params(fit_intercept=estimator.fit_intercept or estimator.scaling == "standard")
+
+
 @given(problems(), convex(), st.integers(0, 2**31))
 def test_types_of_csr_change_no_bit_of_certificates(problem, estimator, seed):
     estimator.set_params(scaling=None)
@@ -422,7 +432,7 @@ def test_types_of_csr_change_no_bit_of_certificates(problem, estimator, seed):
 @given(problems(), convex(), st.sampled_from([0.1, 1e-3, 1e-7]))
 def test_types_of_x_share_an_optimum(problem, estimator, tol):
     """Whether the arithmetic is that of float32 or not."""
-    estimator.set_params(tol=tol)
+    with_intercept(estimator).set_params(tol=tol)
     y, weight, X = problem.y, problem.weight, problem.bytes
     parts = parts_of(estimator, X.astype(np.float64), y, weight)
     models = [fit(estimator, X.astype(dtype), y, weight) for dtype in (np.uint8, np.float32, np.float64)]
@@ -466,7 +476,7 @@ def below():
 @given(problems(), convex(), st.sampled_from(["C", "csr"]), st.sampled_from([np.float32, np.float64]))
 def test_instruction_sets_agree_on_optima(below, problem, estimator, storage, dtype):
     """Certificates to rounding, fits to their gaps, scores to (d + 16) eps times their reach."""
-    X, y, weight = problem.data
+    (X, y, weight), estimator = problem.data, with_intercept(estimator)
     X = stored(X.astype(dtype), storage if estimator.scaling is None else "C")
     parts, model = parts_of(estimator, X, y, weight), fit(estimator, X, y, weight)
     ours = certified(estimator, model, X, y, weight)

@@ -411,8 +411,8 @@ def test_storage_changes_no_bit_of_certificates_and_scores(problem, estimator, s
 
 
 def with_intercept(estimator):
-    """The estimator, with an intercept if it centres the features. Without one intercept_ has to be that which
-    centres them, and its rounding to float32 may make a model better than the best."""
+    """The estimator, with an intercept if it centres the features. Without one, intercept_ has to be what
+    centres them, and rounded to float32 it may make a model better than the best."""
     return estimator.set_params(fit_intercept=estimator.fit_intercept or estimator.scaling == "standard")
 
 

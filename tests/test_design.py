@@ -10,7 +10,8 @@ import fastlr
 ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
-    set("validate data blas npz atomic callbacks terminal crew memory typing _version".split()),
+    {"callbacks", "terminal", "crew", "typing"},
+    {"validate", "data", "blas", "npz", "atomic", "memory", "_version"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening"},
     {"solvers", "minibatch", "stopping", "progress"},

@@ -127,14 +127,23 @@ class LinearProblem:
         moments = replace(self.moments, **dict(zip(("label_sums", "total"), sums, strict=True)))
         return replace(self, loss=loss, moments=moments)
 
+    def _centred(self, W, b):
+        """The same probabilities from (W, b) whose sums over the score columns are zero, which makes them
+        unique: the L2 penalty is least there, L1 would rise, and free intercepts cost nothing anywhere."""
+        if self.loss.n_columns == 1:
+            return W, b
+        if self.penalty.l1 == 0:
+            W = W - W.mean(axis=0)
+        if self.intercept_is_free:
+            b = b - (b - self.offset(W)).mean()
+        return W, b
+
     def as_stored(self, W, b, dtype):
-        """(W, b) after coef_ and intercept_ are rounded to dtype; b in float64."""
-        W, b = W.astype(dtype, order="K"), b.astype(np.float64)
+        """(W, b) after coef_ and intercept_ are centred and rounded to dtype; b in float64."""
+        W, b = self._centred(W, b.astype(np.float64))
+        W = W.astype(dtype, order="K")
         offset = self.offset(W)
-        raw = b - offset
-        if self.intercept_is_free and self.loss.n_columns > 1:
-            raw -= raw.mean()  # the softmax sees differences only: of all optima the one in the middle
-        return W, raw.astype(dtype) + offset
+        return W, (b - offset).astype(dtype) + offset
 
     def start(self, dtype):
         """The best model without features."""

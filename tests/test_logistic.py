@@ -308,11 +308,12 @@ def test_class_weight():
 # ---- parameters -----------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.* without effect")
 def test_penalty_names():
     X, y = toy()
     same = [
         [{"penalty": "l1"}, {"penalty": "auto", "l1_ratio": 1.0}, {"penalty": "l1", "l1_ratio": 0.3}],
-        [{"penalty": "l2"}, {}, {"penalty": "l2", "l1_ratio": 0.3}],
+        [{"penalty": "l2"}, {}, {"penalty": "deprecated"}, {"penalty": "l2", "l1_ratio": 0.3}],
         [{"penalty": "elasticnet", "l1_ratio": 0.4}, {"l1_ratio": 0.4}],
         [{"penalty": None}, {"C": np.inf}, {"penalty": None, "C": 7.0}],
     ]
@@ -325,6 +326,94 @@ def test_penalty_names():
     assert len(set(objectives)) == 4
 
 
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"penalty": None, "C": 4}, "C=4 without effect: penalty=None"),
+        ({"penalty": None, "l1_ratio": 0.5}, "l1_ratio=0.5 without effect: penalty=None"),
+        ({"penalty": None, "C": 0.5, "l1_ratio": 1}, "C=0.5 and l1_ratio=1 without effect: penalty=None"),
+        ({"penalty": "l1", "l1_ratio": 0.5}, "l1_ratio=0.5 without effect: penalty='l1'"),
+        ({"penalty": "l2", "l1_ratio": 1}, "l1_ratio=1 without effect: penalty='l2'"),
+    ],
+)
+def test_what_a_penalty_overrides_is_told(options, text):
+    with pytest.warns(UserWarning, match=f"^{text} overrides it.$") as record:
+        LogisticRegression(**options).fit(*toy())
+    assert len(record) == 1 and record[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"penalty": "l1"},
+        {"penalty": "l1", "l1_ratio": 1},
+        {"penalty": "l2"},
+        {"penalty": "l1", "l1_ratio": None},
+    ],
+)
+def test_nothing_is_told_where_nothing_is_overridden(options):
+    LogisticRegression(**options).fit(*toy())  # warnings are errors
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"dual": 2}, "dual must be one of False, True; found 2"),
+        ({"dual": True, "solver": "lbfgs"}, "dual=True does not go with solver='lbfgs'"),
+        ({"intercept_scaling": 0}, "intercept_scaling must be a positive number; found 0"),
+        (
+            {"multi_class": "ovr"},
+            "multi_class must be one of 'auto', 'multinomial', 'deprecated'; found 'ovr'",
+        ),
+        ({"n_jobs": 0}, "n_jobs must be None or an integer other than 0; found 0"),
+        ({"n_jobs": True}, "n_jobs must be None or an integer other than 0; found True"),
+        ({"penalty": "elasticnet", "l1_ratio": None}, r"l1_ratio must be a number in \[0, 1\]; found None"),
+        ({"solver": "liblinear"}, "solver='liblinear' takes two classes, as in scikit-learn; found 3"),
+    ],
+)
+def test_what_scikit_learn_refuses(options, text):
+    with pytest.raises(ValueError, match=text):
+        LogisticRegression(**options).fit(*toy())
+
+
+def test_parameters_of_scikit_learn_that_change_nothing():
+    X, y = toy()
+    others = {"dual": True, "intercept_scaling": 7.0, "multi_class": "multinomial", "n_jobs": -1}
+    fits = [LogisticRegression(tol=1e-6, **options).fit(X, y) for options in ({}, others)]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+
+
+def test_parameters_of_a_scikit_learn_estimator_are_taken():
+    X, y = toy()
+    params = linear_model.LogisticRegression(C=0.1, solver="newton-cholesky").get_params()
+    assert LogisticRegression(**params).fit(X, y).C == 0.1
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_what_all_classes_share_is_left_out(penalty, fit_intercept):
+    """Probabilities leave free what is added to all classes: intercepts add up to zero, as they do in
+    scikit-learn, and so do weights, unless L1 wants them otherwise."""
+    X, y = toy()
+    clf = LogisticRegression(
+        penalty, l1_ratio=0.5 * (penalty == "elasticnet"), fit_intercept=fit_intercept, tol=1e-2
+    ).fit(X + 3.0, y)
+    assert abs(clf.intercept_.sum()) <= 1e-12
+    if penalty != "elasticnet":
+        np.testing.assert_allclose(clf.coef_.sum(axis=0), 0, atol=1e-12)
+    assert clf.objective_ == pytest.approx(true_objective(clf, X + 3.0, y), rel=1e-10)
+
+
+def test_a_warm_start_needs_numbers():
+    X, y = toy()
+    clf = LogisticRegression(warm_start=True).fit(X, y)
+    clf.coef_[0, 0] = np.nan
+    with pytest.raises(ValueError, match="warm_start=True needs finite weights"):
+        clf.fit(X, y)
+    assert clf.set_params(warm_start=False).fit(X, y).converged_
+
+
+@pytest.mark.filterwarnings("ignore:C=5 without effect")
 @pytest.mark.parametrize("solver", SMOOTH)
 def test_without_a_penalty_the_objective_is_the_plain_loss(solver):
     X, y = toy()
@@ -544,7 +633,7 @@ def test_a_solver_that_stalls_or_diverges(monkeypatch):
 
 @pytest.mark.parametrize("name, solver", [(name, name) for name in SOLVERS] + list(ALIASES.items()))
 def test_names_of_solvers(name, solver):
-    X, y = toy()
+    X, y = toy(2)  # "liblinear" takes no more classes
     clf = LogisticRegression(solver=name, random_state=0).fit(X, y)
     same = LogisticRegression(solver=solver, random_state=0).fit(X, y)
     assert clf.solver_ == same.solver_ and (name in ALIASES or clf.solver_ == name)
@@ -562,6 +651,7 @@ def numbers_between(text):
     return [float(value) for value in re.search(r"between (\S+) and (\S+)\.\n", text).groups()]
 
 
+@pytest.mark.filterwarnings("ignore:.* without effect")
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet", "l2", None])
 @pytest.mark.parametrize("max_iter", [1, 10**5])
 def test_explain(penalty, max_iter):
@@ -621,8 +711,8 @@ def random_problem(seed):
     weight = rng.uniform(0, 2, len(y)) * (rng.random(len(y)) < 0.8) if seed % 2 else None
     options = {
         "C": 10 ** rng.uniform(-2.5, 1.5),
-        "penalty": ("l1", "elasticnet", "l2")[rng.integers(3)],
-        "l1_ratio": rng.uniform(0.1, 0.9),
+        "penalty": (penalty := ("l1", "elasticnet", "l2")[rng.integers(3)]),
+        "l1_ratio": rng.uniform(0.1, 0.9) * (penalty == "elasticnet"),
         "fit_intercept": bool(rng.random() < 0.7),
         "scaling": "standard" if form != "csr" and rng.random() < 0.3 else None,
     }

@@ -115,8 +115,27 @@ def test_as_stored_is_the_model_that_users_get():
     coef, intercept = problem.unpack(W, b)
     assert coef.dtype == np.float32
     np.testing.assert_allclose(intercept, intercept.astype(np.float32), rtol=1e-15, atol=1e-15)
-    assert np.ptp(b - draw(problem)[1]) < 1e-6  # the same but for a constant, which probabilities do not see
-    assert abs(intercept.mean()) < 1e-6
+    np.testing.assert_allclose(np.diff(b), np.diff(draw(problem)[1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l1", [0.0, 0.5])
+def test_as_stored_leaves_out_what_all_classes_share(l1, fit_intercept, n_classes):
+    problem = make(n_classes, l1=l1, fit_intercept=fit_intercept)
+    W, b = draw(problem)
+    V, c = problem.as_stored(W, b * fit_intercept, np.float64)
+    loss = problem.loss_gradient(W, b * fit_intercept)[0]
+    assert problem.loss_gradient(V, c)[0] == pytest.approx(loss, rel=1e-12)
+    if l1 > 0 or n_classes == 2:
+        np.testing.assert_array_equal(V, W)
+    else:
+        np.testing.assert_allclose(V.sum(axis=0), 0, atol=1e-14)
+        assert problem.penalty.value(V, c) < problem.penalty.value(W, b)
+    if fit_intercept and n_classes > 2:
+        assert abs(problem.unpack(V, c)[1].sum()) < 1e-13
+    elif not fit_intercept:
+        assert not c.any()
 
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])

@@ -289,7 +289,14 @@ class ConvexClassifier(LinearScores):
         shape = sum(problem.loss.n_columns for problem in problems), problems[0].data.d
         if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != shape:
             return None
-        return (as_dense(self.coef_), self.intercept_) if np.array_equal(self.classes_, classes) else None
+        if not np.array_equal(self.classes_, classes):
+            return None
+        coef = as_dense(self.coef_)
+        if not (np.isfinite(coef).all() and np.isfinite(self.intercept_).all()):
+            raise ValueError(
+                "warm_start=True needs finite weights to start from; coef_ or intercept_ is not."
+            )
+        return coef, self.intercept_
 
     def _solve(self, problems, limits, start, progress):
         """Solves the problems one after the other, from the null model or from (coef, intercept).

@@ -5,6 +5,7 @@ Shapes: K score columns, F folds, L values of l1_ratio, m values of C.
 
 import copy
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,20 @@ def _neg_log_loss(loss, correct, mass):
 _FUSED = {None: _accuracy, "accuracy": _accuracy, "neg_log_loss": _neg_log_loss}
 
 
+def _with_labels(scorer, classes):
+    """The scorer, whose metric is told of all classes if it asks for `labels`, as a fold may lack some."""
+    metric = getattr(scorer, "_score_func", None)
+    parameters = signature(metric).parameters if metric else ()
+    if "labels" not in parameters:
+        return scorer
+    told = {"labels": classes}
+    if len(classes) == 2 and "pos_label" in parameters:
+        told["pos_label"] = classes[1]
+    scorer = copy.copy(scorer)
+    scorer._kwargs = told | scorer._kwargs
+    return scorer
+
+
 def _highest(scores, Cs):
     """Index (l, c) of the highest of scores (L, m); of equal ones the smallest C, as scikit-learn."""
     order = np.argsort(Cs, kind="stable")
@@ -57,7 +72,7 @@ class _Choice:
 
 
 def _legacy(found, classes, with_ratios):
-    """What differs of these attributes in scikit-learn's old convention, without axis L unless `with_ratios`."""
+    """What differs in scikit-learn's old convention, without the axis L unless `with_ratios`."""
     labels = classes if len(classes) > 2 else classes[1:]
 
     def turned(table):
@@ -174,8 +189,8 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
 
     Notes
     -----
-    Other than in scikit-learn, `use_legacy_attributes` is False by default, `l1_ratios` is L2 by default without a warning, automatic grids depend on the penalty, class weights
-    "balanced" are those of the fold, and `penalty` is not deprecated.
+    Other than in scikit-learn, `use_legacy_attributes` is False by default, automatic grids depend on the
+    penalty, class weights "balanced" are those of the fold, and `penalty` is not deprecated.
 
     Examples
     --------
@@ -293,6 +308,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
             return _FUSED[self.scoring](*found, fold.held.sum())
         fitted, rows = copy.copy(model), fold.rows
         fitted._set(training, solution)
+        scorer = _with_labels(scorer, training.classes)
         return scorer(fitted, training.X[rows], training.classes[training.y[rows]], **fold.score)
 
     def _pick(self, search):

@@ -1,17 +1,18 @@
 """A pytest plugin that runs scikit-learn's own tests against fastlr.
 
-    cd tests && python -m pytest -c /dev/null -p sklearn_plugin --pyargs sklearn.linear_model.tests.test_logistic
+    cd tests
+    python -m pytest -c /dev/null -p sklearn_plugin --pyargs sklearn.linear_model.tests.test_logistic
 
-For the whole run scikit-learn's packages show fastlr's classes under their public names, so that the modules of
-tests, which are imported afterwards, hold nothing else: in their globals, parameters and subclasses, too. Tests
-that name no such class are left out. Those that do not pass are in sklearn_listed.toml, each with a reason and a
-kind:
+For the whole run scikit-learn's packages show fastlr's classes under their public names, so that the modules
+of tests, which are imported afterwards, hold nothing else: in globals, parameters and subclasses, too. Tests
+that name no such class are left out. Those that do not pass are in sklearn_listed.toml, each with a reason and
+a kind:
 
     "differs"   it fails,
     "message"   it fails, and passes where `match` of pytest.raises and pytest.warns counts for nothing.
 
-A test that fails and is not listed fails, and so does one that is listed and passes, or is listed as "message"
-and fails for more. `--sklearn-report FILE` writes the numbers of each module as JSON.
+A test that fails and is not listed fails, and so does one that is listed and passes, or is listed as
+"message" and fails for more. `--sklearn-report FILE` writes the numbers of each module as JSON.
 """
 
 import ast

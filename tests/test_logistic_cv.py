@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit, Strati
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastlr import LogisticRegression, LogisticRegressionCV
+from fastlr import LogisticRegression, LogisticRegressionCV, load, save
 from fastlr.linear_model import folds, logistic_cv
 
 from .test_path import toy
@@ -437,3 +437,72 @@ def test_in_pipelines_and_searches():
     assert search.best_score_ > 0.5
     copy = clone(pipe[-1].set_params(rule="1se"))
     assert copy.rule == "1se" and not hasattr(copy, "coef_")
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("l1_ratios", [None, np.array([0.0, 0.5])], ids=["none", "two"])
+@pytest.mark.parametrize("refit", [True, False])
+def test_legacy_attributes(n_classes, l1_ratios, refit):
+    """The same numbers in scikit-learn's old shapes, of which it is the judge."""
+    X, y = toy(n_classes)
+    options = {"Cs": [0.1, 1.0, 10.0], "l1_ratios": l1_ratios, "cv": 3, "refit": refit}
+    options |= {"scoring": "neg_log_loss", "solver": "saga", "random_state": 0, "max_iter": 3000, "tol": 1e-6}
+    new = LogisticRegressionCV(**options).fit(X, y)
+    old = LogisticRegressionCV(**options, use_legacy_attributes=True).fit(X, y)
+    peer = linear_model.LogisticRegressionCV(**options)
+    if "use_legacy_attributes" in peer.get_params():
+        peer.set_params(use_legacy_attributes=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer.fit(X, y)
+    for name in ("C_", "l1_ratio_", "n_iter_", "Cs_"):
+        assert np.shape(getattr(old, name)) == np.shape(getattr(peer, name)), name
+    for name in ("scores_", "coefs_paths_"):
+        found, expected = getattr(old, name), getattr(peer, name)
+        assert list(found) == list(expected), name
+        assert [v.shape for v in found.values()] == [v.shape for v in expected.values()], name
+        for part, theirs in zip(found.values(), expected.values(), strict=True):
+            np.testing.assert_allclose(part, theirs, atol=0.1)
+    assert (old.C_ == new.C_).all() and (old.l1_ratio_ == new.l1_ratio_).all()
+    np.testing.assert_array_equal(old.coef_, new.coef_)
+    assert old.explain().splitlines()[0] == new.explain().splitlines()[0]
+
+
+def test_legacy_attributes_can_be_saved(tmp_path):
+    cv = LogisticRegressionCV(Cs=2, cv=3, use_legacy_attributes=True).fit(*toy())
+    save(cv, tmp_path / "cv.npz")
+    loaded = load(tmp_path / "cv.npz")
+    assert loaded.scores_.keys() == cv.scores_.keys()
+    np.testing.assert_array_equal(loaded.coefs_paths_[2], cv.coefs_paths_[2])
+
+
+@pytest.mark.parametrize("scoring", ["neg_brier_score", "f1", "f1_macro", "jaccard_weighted"])
+def test_scorers_are_told_of_classes_that_a_fold_lacks(scoring):
+    """As in scikit-learn: also which of two labels, that are no numbers, is the positive one."""
+    X, y = toy(2 if scoring == "f1" else 3)
+    X, y = X[np.argsort(y)], np.array(["a", "b", "c"])[np.sort(y)]
+    options = {"Cs": [0.1], "scoring": scoring, "cv": KFold(3), "l1_ratios": (0.0,)}
+    options["use_legacy_attributes"] = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes that are never predicted
+        found = LogisticRegressionCV(**options, tol=1e-10).fit(X, y).scores_
+        if "use_legacy_attributes" not in linear_model.LogisticRegressionCV().get_params():
+            return
+        expected = linear_model.LogisticRegressionCV(**options, tol=1e-8).fit(X, y).scores_
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"penalty": "elasticnet"}, r"l1_ratios must be a list of numbers in \[0, 1\] for 'elasticnet'"),
+        ({"use_legacy_attributes": 3}, "use_legacy_attributes must be one of False, True; found 3"),
+        ({"dual": True, "solver": "saga"}, "dual=True does not go with solver='saga'"),
+        ({"multi_class": "ovr"}, "multi_class must be one of"),
+        ({"intercept_scaling": -1}, "intercept_scaling must be a positive number; found -1"),
+        ({"solver": "liblinear"}, "solver='liblinear' takes two classes"),
+    ],
+)
+def test_what_scikit_learn_refuses(options, text):
+    with pytest.raises(ValueError, match=text):
+        LogisticRegressionCV(Cs=2, **options).fit(*toy(3))

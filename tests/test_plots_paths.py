@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.utils import Bunch
 
-from fastlr import plots
+from fastlr import LogisticRegressionCV, plots
 
 from .plotting import assert_nothing_clipped, legend
 
@@ -21,7 +22,7 @@ def a_cv(F=3, L=2, K=3, d=4, m=5):
     return Bunch(
         Cs_=np.logspace(-2, 2, m), l1_ratios_=np.linspace(0, 1, L), l1_ratio_=1.0, scoring="neg_log_loss",
         C_best_=10.0, C_1se_=0.1, scores_=scores, mean_scores_=scores.mean(axis=0), classes_=np.arange(K),
-        standard_errors_=scores.std(axis=0), coefs_paths_=rng.standard_normal((F, L, m, K, d + 1)),
+        standard_errors_=scores.std(axis=0), dual_gaps_=0 * scores, coefs_paths_=rng.standard_normal((F, L, m, K, d + 1)),
         coef_=np.zeros((K, d)),
     )  # fmt: skip
 
@@ -37,6 +38,18 @@ def test_path_lines_are_the_weights_by_rising_C():
     assert len({line.get_color() for line in ax.lines}) == 3
     assert legend(ax) == ["class a", "class b", "class c"]
     assert_nothing_clipped(figure)
+
+
+@pytest.mark.parametrize("l1_ratios", [None, [0.0, 1.0]])
+def test_path_of_legacy_attributes(l1_ratios):
+    X, y = load_iris(return_X_y=True)
+    cv = LogisticRegressionCV(Cs=[0.01, 1.0], l1_ratios=l1_ratios, cv=3)
+    drawn = []
+    for legacy in (False, True):
+        figure = plots.plot_path(cv.set_params(use_legacy_attributes=legacy).fit(X, y))
+        drawn.append([line.get_xydata() for ax in figure.axes for line in ax.lines])
+    for new, old in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(new, old)
 
 
 def test_path_of_counts_and_of_two_classes():

@@ -269,6 +269,8 @@ REFUSED = [
     ({"loss": "hinge"}, "loss must be 'squared_hinge', which is smooth; found 'hinge'"),
     ({"loss": "log"}, "loss must be one of 'squared_hinge'"),
     ({"penalty": "elasticnet"}, "penalty must be one of"),
+    ({"dual": True, "penalty": "l1"}, "dual=True does not go with penalty='l1'"),
+    ({"dual": 3}, "dual must be one of 'auto', True, False; found 3"),
     ({"multi_class": "crammer_singer"}, "multi_class must be one of 'ovr'"),
     ({"intercept_scaling": 0.0}, "intercept_scaling must be a positive number"),
     ({"tol": -1.0}, "tol must be"),

@@ -5,14 +5,15 @@
 
 For the whole run scikit-learn's packages show fastlr's classes under their public names, so that the modules
 of tests, which are imported afterwards, hold nothing else: in globals, parameters and subclasses, too. Tests
-that name no such class are left out. Those that do not pass are in sklearn_listed.toml, each with a reason and
-a kind:
+that name no such class are left out. Those that do not pass are in sklearn_listed.toml, each with a reason
+and a kind:
 
     "differs"   it fails,
     "message"   it fails, and passes where `match` of pytest.raises and pytest.warns counts for nothing.
 
 A test that fails and is not listed fails, and so does one that is listed and passes, or is listed as
-"message" and fails for more. `--sklearn-report FILE` writes the numbers of each module as JSON.
+"message" and fails for more. Tests with arrays of another library than NumPy are not run.
+`--sklearn-report FILE` writes the numbers of each module, and of the groups of the list, as JSON.
 """
 
 import ast
@@ -118,7 +119,9 @@ class Run:
     """One run of the tests."""
 
     def __init__(self, config):
-        self.report, self.kinds, self.modules, self.counts = config.getoption("sklearn_report"), {}, {}, {}
+        self.report, self.groups = config.getoption("sklearn_report"), read_list()[1]
+        self.listed, self.modules = {}, {}  # by node: place of the group, name of the module
+        self.counts, self.ended = {}, Counter()  # outcomes by module; those that failed as listed, by group
 
     def pytest_collection_modifyitems(self, config, items):
         """Leaves out what names no swapped class, and marks what is listed."""
@@ -134,17 +137,24 @@ class Run:
         self.counts = {module.__name__: Counter() for module in names}
         short = {module.rpartition(".")[2] for module in self.counts}
         whole = not any("::" in argument for argument in config.args)
-        for group in read_list()[1]:
+        for item in items:
+            if hasattr(item, "callspec") and item.callspec.params.get("array_namespace", "numpy") != "numpy":
+                item.add_marker(pytest.mark.skip(reason="fastlr takes NumPy's arrays"))
+        for place, group in enumerate(self.groups):
             for test in group["tests"]:
                 found = [item for item in items if _pattern(test).fullmatch(_name(item))]
                 if not found and whole and test.partition("::")[0] in short:
                     raise pytest.UsageError(f"{LISTED.name} lists {test!r}, but there is no such test.")
                 for item in found:
-                    if self.kinds.setdefault(item.nodeid, group["kind"]) != group["kind"]:
-                        raise pytest.UsageError(f"{LISTED.name} lists {_name(item)!r} as two kinds.")
+                    if self.listed.setdefault(item.nodeid, place) != place:
+                        raise pytest.UsageError(f"{LISTED.name} lists {_name(item)!r} twice.")
                     raises = {"message": WordingDiffers, "differs": None}[group["kind"]]
                     mark = pytest.mark.xfail(strict=True, raises=raises, reason=group["reason"])
                     item.add_marker(mark, append=False)
+
+    def _kind(self, node):
+        place = self.listed.get(node)
+        return None if place is None else self.groups[place]["kind"]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem):
@@ -152,7 +162,7 @@ class Run:
         try:
             return (yield)
         except (AssertionError, pytest.fail.Exception) as error:
-            if self.kinds.get(pyfuncitem.nodeid) == "differs":
+            if self._kind(pyfuncitem.nodeid) == "differs":
                 raise
             failed = error
         with pytest.MonkeyPatch.context() as patch:
@@ -167,13 +177,15 @@ class Run:
             return
         outcome = report.outcome
         if outcome == "skipped" and hasattr(report, "wasxfail"):
-            outcome = self.kinds.get(report.nodeid, "skipped")
+            outcome = self._kind(report.nodeid) or "skipped"
+            self.ended[self.listed.get(report.nodeid)] += 1
         self.counts[self.modules[report.nodeid]][outcome] += 1
 
     def pytest_sessionfinish(self):
         if self.report:
-            table = {name: {c: count[c] for c in COLUMNS} for name, count in self.counts.items()}
-            Path(self.report).write_text(json.dumps(table, indent=1))
+            modules = {name: {c: count[c] for c in COLUMNS} for name, count in self.counts.items()}
+            groups = [self.ended[place] for place in range(len(self.groups))]
+            Path(self.report).write_text(json.dumps({"modules": modules, "groups": groups}, indent=1))
 
 
 def _any_wording(check):

@@ -404,6 +404,15 @@ def test_what_all_classes_share_is_left_out(penalty, fit_intercept):
     assert clf.objective_ == pytest.approx(true_objective(clf, X + 3.0, y), rel=1e-10)
 
 
+def test_weights_may_be_set_to_views():
+    """People put parts of `coefs_paths_` there, for one."""
+    X, y = toy()
+    clf = LogisticRegression().fit(X, y)
+    expected, table = clf.predict_proba(X), np.column_stack([clf.coef_, clf.intercept_])
+    clf.coef_, clf.intercept_ = table[:, :-1], table[:, -1]
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
 def test_a_warm_start_needs_numbers():
     X, y = toy()
     clf = LogisticRegression(warm_start=True).fit(X, y)

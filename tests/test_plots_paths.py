@@ -22,8 +22,8 @@ def a_cv(F=3, L=2, K=3, d=4, m=5):
     return Bunch(
         Cs_=np.logspace(-2, 2, m), l1_ratios_=np.linspace(0, 1, L), l1_ratio_=1.0, scoring="neg_log_loss",
         C_best_=10.0, C_1se_=0.1, scores_=scores, mean_scores_=scores.mean(axis=0), classes_=np.arange(K),
-        standard_errors_=scores.std(axis=0), dual_gaps_=0 * scores, coefs_paths_=rng.standard_normal((F, L, m, K, d + 1)),
-        coef_=np.zeros((K, d)),
+        standard_errors_=scores.std(axis=0), coefs_paths_=rng.standard_normal((F, L, m, K, d + 1)),
+        coef_=np.zeros((K, d)), dual_gaps_=np.zeros((F, L, m)),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class LinearScores(ScoreClassifier):
             scores = (X @ self.coef_.T).toarray() + self.intercept_
             return finite_scores(scores.astype(stored, copy=False))
         coef = as_dense(self.coef_).astype(np.float32 if X.dtype == np.uint8 else stored, copy=False)
-        intercept = np.asarray(self.intercept_, dtype=coef.dtype)
+        intercept = np.ascontiguousarray(self.intercept_, dtype=coef.dtype)
         if intercept.shape != (len(coef),):
             intercept = np.full(len(coef), intercept)
         scores = Data(X, thread_count(self.n_threads)).scores(coef, intercept)

@@ -3,6 +3,7 @@
 Shapes: n samples, K classes.
 """
 
+import numbers
 from typing import Any, Literal
 
 import numpy as np
@@ -78,7 +79,7 @@ def most_confused(
     Raises
     ------
     ValueError
-        If `n` is negative, or the arguments do not fit together.
+        If `n` is no integer or negative, labels are of several types, or the arguments do not fit together.
 
     Examples
     --------
@@ -86,10 +87,15 @@ def most_confused(
     >>> most_confused([4, 4, 4, 7, 9], [9, 9, 4, 9, 4])
     [(4, 9, 2), (7, 9, 1), (9, 4, 1)]
     """
-    if n < 0:
-        raise ValueError(f"n: found {n}; needed: 0 or more")
+    if not isinstance(n, numbers.Integral) or n < 0:
+        raise ValueError(f"n: found {n!r}; needed: an integer, 0 or more")
     if labels is None:
-        labels = np.union1d(y_true, y_pred)
+        try:
+            labels = np.union1d(y_true, y_pred)
+        except TypeError as error:
+            raise ValueError(
+                f"y_true, y_pred: found labels that have no order; needed: one type; {error}"
+            ) from None
     labels = np.asarray(labels)
     counts = confusion_matrix(y_true, y_pred, labels=labels)
     np.fill_diagonal(counts, 0)
@@ -122,7 +128,8 @@ def mistakes(y_true: ArrayLike, proba: ArrayLike, *, labels: Names) -> NDArray[n
     Raises
     ------
     ValueError
-        If the shapes do not fit together, or `proba` holds NaN.
+        If the shapes do not fit together, `proba` holds NaN or no numbers, or `y_true` are strings where
+        `labels` are numbers.
 
     Examples
     --------
@@ -132,15 +139,24 @@ def mistakes(y_true: ArrayLike, proba: ArrayLike, *, labels: Names) -> NDArray[n
     array([2, 1])
     """
     y_true, proba, labels = np.asarray(y_true), np.asarray(proba), np.asarray(labels)
+    for name, values in (("y_true", y_true), ("labels", labels)):
+        if values.ndim != 1:
+            raise ValueError(f"{name}: found {values.ndim} dimensions; needed: a list of labels")
+    if y_true.dtype.kind + labels.dtype.kind in ("iU", "Ui", "fU", "Uf"):
+        raise ValueError(
+            f"y_true: found {y_true.dtype}; needed: labels of the type of `labels`, {labels.dtype}"
+        )
     expected = (len(y_true), len(labels))
     if proba.shape != expected:
         raise ValueError(
             f"proba: found shape {proba.shape}; needed: {expected}, "
             "one row per entry of y_true and one column per entry of labels"
         )
+    if proba.dtype.kind not in "fiub":
+        raise ValueError(f"proba: found {proba.dtype}; needed: real numbers")
     if np.isnan(proba).any():
         raise ValueError("proba: found NaN; needed: probabilities")
-    if expected[0] == 0:
+    if proba.size == 0:
         return np.empty(0, dtype=np.intp)
     predicted = labels[proba.argmax(axis=1)]
     wrong = np.flatnonzero(predicted != y_true)

@@ -272,8 +272,9 @@ class StochasticClassifier(ProbabilityClassifier):
                 f"early_stopping must be False for partial_fit, which sets no samples aside; found "
                 f"{self.early_stopping!r}."
             )
-        if self.scaling == "standard" or self.class_weight == "balanced":
-            name = "scaling='standard'" if self.scaling == "standard" else "class_weight='balanced'"
+        is_balanced = isinstance(self.class_weight, str) and self.class_weight == "balanced"
+        if self.scaling == "standard" or is_balanced:
+            name = "class_weight='balanced'" if is_balanced else "scaling='standard'"
             raise ValueError(f"{name} needs all samples at once: use fit, or scale X beforehand.")
         if fitted:
             validate.features(self, X, reset=False)

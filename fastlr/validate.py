@@ -341,6 +341,8 @@ def training(estimator, X, y, sample_weight=None, classes=None):
             f"X and y must have the same number of rows; found {X.shape[0]} in X and {len(y)} in y."
         )
     found = distinct(y, "y") if classes is None else distinct(classes, "classes")
+    if len(found) == 0:
+        raise ValueError("classes must be at least 2; found none.")
     if len(found) < 2:
         raise ValueError(
             f"This solver needs samples of at least 2 classes in the data, but the data contains only "

@@ -56,6 +56,8 @@ class Fold:
 def _counts(rows, n):
     """How often each of n rows occurs in an index array or a mask."""
     rows = np.asarray(rows)
+    if not rows.size:
+        return np.zeros(n, dtype=np.intp)
     is_mask = rows.dtype == bool
     counts = np.bincount(np.flatnonzero(rows) if is_mask else rows, minlength=n)
     if len(counts) > n or (is_mask and len(rows) != n):

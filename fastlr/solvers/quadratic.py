@@ -133,9 +133,14 @@ def _polish(H, q, w, cut):
         slopes = q[free] + cut[free] * np.sign(w[free])
         try:
             # Not `solve`, which warns where H is nearly singular.
-            move = -cho_solve(cho_factor(rows[:, free], check_finite=False), slopes, check_finite=False)
+            factor = cho_factor(rows[:, free], check_finite=False)
         except LinAlgError:
             return step > 0
+        # The matrix is singular, too, where of a pivot nothing but rounding is left: the model could rise.
+        pivots = factor[0].diagonal() ** 2
+        if np.any(pivots <= len(free) * np.finfo(float).eps * rows[:, free].diagonal()):
+            return step > 0
+        move = -cho_solve(factor, slopes, check_finite=False)
         old, fall = w[free], -slopes @ move
         if not fall > 1e-14 * np.abs(slopes) @ np.abs(old):  # at the minimum, but for rounding
             return step > 0

@@ -34,7 +34,7 @@ BUILDS = {
     "": ["-O3", "-g0"],
     "checks": ["-O3", "-g0"],  # Cython's checks of indices, divisors and uninitialised views
     "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
-    "coverage": ["-O0", "-g0", "--coverage", "-fprofile-update=atomic"],
+    "coverage": ["-O1", "-g0", "--coverage", "-fprofile-update=atomic"],
 }
 DEBUG = os.environ.get("FASTLR_DEBUG", "")
 if DEBUG not in BUILDS:

@@ -40,7 +40,14 @@ static void *taken[4096];
 static int n_taken;
 
 #ifdef GUARD
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
+static void touched(int signal) { /* only what is safe in a signal's handler */
+    static const char told[] = ": memory beyond a buffer was touched\n";
+    const ssize_t done = write(2, kernel, strlen(kernel)) + write(2, told, sizeof told - 1);
+    _exit(done < 0 ? 1 : signal);
+}
 #define PAGE ((size_t)1 << 16) /* the largest page that systems use, so that guards start with one */
 #define SLOT (4 * PAGE)
 static void *room(ptrdiff_t count, ptrdiff_t size) {
@@ -173,6 +180,9 @@ static int run_level(const char *level) {
 }
 
 int main(int count, char **words) {
+#ifdef GUARD
+    signal(SIGSEGV, touched);
+#endif
     for (int i = 1; i < count; i++) {
         n_checks = 0;
         if (run_level(words[i]))

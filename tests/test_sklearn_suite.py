@@ -118,7 +118,8 @@ ONE = "sklearn.linear_model.tests.test_logistic"
 
 def one(test, kind=None):
     """The end of one test of scikit-learn, listed alone as that kind or not at all."""
-    group = f'[[group]]\nkind = "{kind}"\nreason = "a reason"\ntests = ["test_logistic::{test}"]\n'
+    kind, chance = (kind or "").removesuffix(" by chance"), str("by chance" in (kind or "")).lower()
+    group = f'[[group]]\nkind = "{kind}"\nchance = {chance}\nreason = "a reason"\ntests = ["test_logistic::{test}"]\n'
     listed = f'sklearn = "{VERSION}"\n' + (group if kind else "group = []\n")
     return run("--pyargs", ONE, "-k", test.partition("[")[0], listed=listed)
 
@@ -130,6 +131,8 @@ def one(test, kind=None):
         ("test_nan", None, True, "1 passed"),
         ("test_nan", "differs", False, "XPASS(strict)"),
         ("test_nan", "message", False, "XPASS(strict)"),
+        ("test_nan", "differs by chance", True, "1 xpassed"),
+        ("test_get_default_scorer", "differs by chance", True, "1 xfailed"),
         ("test_inconsistent_input", None, False, "WordingDiffers"),
         ("test_inconsistent_input", "message", True, "1 xfailed"),
         ("test_get_default_scorer", None, False, "AttributeError"),

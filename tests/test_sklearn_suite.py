@@ -118,9 +118,13 @@ ONE = "sklearn.linear_model.tests.test_logistic"
 
 def one(test, kind=None):
     """The end of one test of scikit-learn, listed alone as that kind or not at all."""
-    kind, chance = (kind or "").removesuffix(" by chance"), str("by chance" in (kind or "")).lower()
-    group = f'[[group]]\nkind = "{kind}"\nchance = {chance}\nreason = "a reason"\ntests = ["test_logistic::{test}"]\n'
-    listed = f'sklearn = "{VERSION}"\n' + (group if kind else "group = []\n")
+    listed = f'sklearn = "{VERSION}"\n'
+    if kind is None:
+        listed += "group = []\n"
+    else:
+        kind, by_chance, _ = kind.partition(" by chance")
+        listed += f'[[group]]\nkind = "{kind}"\nchance = {str(bool(by_chance)).lower()}\n'
+        listed += f'reason = "a reason"\ntests = ["test_logistic::{test}"]\n'
     return run("--pyargs", ONE, "-k", test.partition("[")[0], listed=listed)
 
 

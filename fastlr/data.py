@@ -216,6 +216,8 @@ class Data:
 
     def scores(self, W, b):
         """X W' + b, shape (n, K), in the type of W."""
+        if W.shape != (len(b), self.d):  # of a model that was changed by hand; kernels do not look
+            raise ValueError(f"The weights must have shape {(len(b), self.d)}; found {W.shape}.")
         out = np.empty((self.n, len(b)), dtype=W.dtype)
         flat = self.flat(W)
         for start, stop, threads in self._calls(len(b)):

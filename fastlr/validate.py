@@ -22,7 +22,9 @@ SMALLEST, LARGEST = 1e-100, 1e100
 BAND = f"from {SMALLEST:.0e} to {LARGEST:.0e}"
 SCALINGS = (None, "unit", "standard")
 # How Python and NumPy begin to tell of what is no number: they do not know of which argument.
-_CONVERSIONS = ("could not convert", "setting an array", "float() argument", "Cannot cast", "int too large")
+_CONVERSIONS = (
+    "could not convert", "setting an array", "float() argument", "Cannot cast", "int too large", "The DType",
+)  # fmt: skip
 # Kernels read the numbers of features as int32.
 _MOST_FEATURES = np.iinfo(np.int32).max
 
@@ -111,12 +113,13 @@ def _refuse_in_disguise(values, name, kinds):
         raise ValueError(
             f"{name} must have no masked values; found {np.ma.count_masked(values)}. Fill them in first."
         )
-    dtype = getattr(values, "dtype", None)
-    kind = getattr(dtype, "kind", None)
-    if kind == "c":
-        raise ValueError(f"Complex data not supported: {name} must hold real numbers; found {dtype}.")
-    if kind is not None and kind in kinds:
-        raise ValueError(f"{name} must hold numbers; found {dtype}.")
+    # A DataFrame has several.
+    for dtype in [values.dtype] if hasattr(values, "dtype") else getattr(values, "dtypes", ()):
+        kind = getattr(dtype, "kind", None)
+        if kind == "c":
+            raise ValueError(f"Complex data not supported: {name} must hold real numbers; found {dtype}.")
+        if kind is not None and kind in kinds:
+            raise ValueError(f"{name} must hold numbers; found {dtype}.")
 
 
 def _passes_as_it_is(estimator, X):
@@ -174,40 +177,50 @@ def features(estimator, X, *, reset):
 def _refuse_corrupt(X):
     """Raises where a sparse X leads out of its shape or its arrays. Neither scipy nor the kernels look, and
     would read and write there."""
-
-    def within(indices, size):
-        plain = indices.ndim == 1 and indices.dtype.kind in "iu"
-        return plain and (not indices.size or (indices.min() >= 0 and indices.max() < size))
-
-    good = True
     if X.ndim != 2:  # which scikit-learn refuses
         return
     if max(X.shape) > _MOST_FEATURES:
         raise ValueError(
-            f"X must have at most {_MOST_FEATURES} rows and columns if it is sparse; found {X.shape}."
+            f"X must have at most {_MOST_FEATURES} rows and columns where it is sparse; found {X.shape}."
         )
-    if X.format in ("csr", "csc", "bsr"):
-        block = X.blocksize if X.format == "bsr" else (1, 1)
-        rows, columns = (size // of for size, of in zip(X.shape, block, strict=True))
-        n, d = (columns, rows) if X.format == "csc" else (rows, columns)
-        first = X.indptr
-        good = (
-            (rows * block[0], columns * block[1]) == X.shape
-            and within(first, min(len(X.indices), len(X.data)) + 1)
-            and len(first) == n + 1
-            and first[0] == 0
-            and np.all(first[1:] >= first[:-1])
-            and within(X.indices[: first[-1]], d)
-        )
-    elif X.format == "coo":
-        good = len(X.row) == len(X.col) == len(X.data) and all(map(within, (X.row, X.col), X.shape))
-    elif X.format == "lil":
-        good = list(map(len, X.rows)) == list(map(len, X.data))
+    try:
+        good = _stays_within(X)
+    except (TypeError, ValueError, AttributeError, ArithmeticError):  # no arrays, or of other dimensions
+        good = False
     if not good:
         raise ValueError(
             f"X must have indices that stay within its shape {X.shape} and its arrays; found a corrupt "
             f"{X.format} matrix."
         )
+
+
+def _stays_within(X):
+    """Whether the indices of a sparse matrix are those of its rows, columns and values."""
+
+    def within(indices, size):
+        plain = indices.ndim == 1 and indices.dtype.kind in "iu"
+        return plain and (not indices.size or (indices.min() >= 0 and indices.max() < size))
+
+    if X.format == "coo":
+        return len(X.row) == len(X.col) == len(X.data) and all(map(within, (X.row, X.col), X.shape))
+    if X.format == "lil":
+        return list(map(len, X.rows)) == list(map(len, X.data))
+    if X.format == "dia":
+        return X.data.ndim == 2 and len(X.data) == len(X.offsets)
+    if X.format not in ("csr", "csc", "bsr"):
+        return True
+    block = X.blocksize if X.format == "bsr" else (1, 1)
+    rows, columns = (size // of for size, of in zip(X.shape, block, strict=True))
+    n, d = (columns, rows) if X.format == "csc" else (rows, columns)
+    first = X.indptr
+    return (
+        (rows * block[0], columns * block[1]) == X.shape
+        and within(first, min(len(X.indices), len(X.data)) + 1)
+        and len(first) == n + 1
+        and first[0] == 0
+        and np.all(first[1:] >= first[:-1])
+        and within(X.indices[: first[-1]], d)
+    )
 
 
 def _canonical(X):

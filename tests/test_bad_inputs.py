@@ -347,6 +347,10 @@ BAD_X = {
     "corrupt COO columns": (lambda: part(sp.coo_matrix(X), col=put(2, -(2**30))), "corrupt coo"),
     "corrupt LIL": (lambda: lil("rows", lambda row: [2**30, *row[1:]]), "corrupt"),
     "LIL of two lengths": (lambda: lil("data", lambda row: row * 100), "corrupt lil"),
+    "LIL without a row": (lambda: lil("rows", lambda row: None), "corrupt lil"),
+    "corrupt DIA": (lambda: part(sp.dia_matrix(X), data=lambda a: a[:1]), "corrupt dia"),
+    "CSR without values": (lambda: csr(X, data=lambda a: None), "corrupt csr"),
+    "BSR of empty blocks": (lambda: part(sp.bsr_matrix(X), data=lambda a: a[:, :0]), "corrupt bsr"),
     "columns beyond int32": (lambda: sp.csr_matrix((24, 2**31), dtype=float), "X must have at most"),
 }  # fmt: skip
 CALLS = {
@@ -402,6 +406,12 @@ def test_other_names_than_in_the_fit(name):
                 assert_refused(lambda m, call=call, other=other: call(m, other), model, "feature names")
     with pytest.raises(ValueError, match=r"2D|2-dimensional"):
         model.fit(frame["a"], Y)
+    for kind, match in (
+        ("datetime64[ns]", "X must hold numbers"),
+        (complex, "Complex data not supported: X"),
+    ):
+        for other in (frame.astype(kind), frame.astype({"a": kind})):
+            assert_refused(lambda m, other=other: m.fit(other, Y), model, match)
 
 
 def test_one_row_and_one_column(name, fitted):
@@ -410,6 +420,37 @@ def test_one_row_and_one_column(name, fitted):
         np.testing.assert_array_equal(values, getattr(fitted, method)(X)[:1])
     assert_refused(lambda model: model.fit(X[:1], Y[:1]), fitted, "class")
     assert fitted.fit(X[:, :1], Y).predict(X[:, :1]).shape == (24,)
+
+
+SHAPES = {
+    "narrow": (3, 2),
+    "wide": (3, 100_000),
+    "other rows": (5, 4),
+    "one dimension": (4,),
+    "empty": (0, 4),
+}
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_weights_of_another_shape(name, fitted, case):
+    """Set by hand: kernels would read beyond them."""
+    wrong = np.ones(SHAPES[case])
+    if name == "MLPClassifier":
+        fitted.coefs_ = [wrong.T, fitted.coefs_[1]]
+    else:
+        fitted.coef_ = wrong
+    for data in (X, sp.csr_matrix(X))[: 1 if name == "MLPClassifier" else 2]:
+        with pytest.raises(ValueError, match=r"weights must have shape|broadcast"):
+            fitted.predict(data)
+
+
+@pytest.mark.parametrize("dtype", [int, np.float16, ">f8", object])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "MLPClassifier"])
+def test_weights_of_another_type(fitted, dtype):
+    fitted.coef_ = np.arange(12.0).reshape(3, 4)
+    right = fitted.decision_function(X)
+    fitted.coef_ = fitted.coef_.astype(dtype)
+    np.testing.assert_array_equal(fitted.decision_function(X), right)
 
 
 # ---- y -------------------------------------------------------------------------------------------------

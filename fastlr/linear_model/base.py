@@ -7,7 +7,13 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from fastlr import peers, validate
-from fastlr.base import ProbabilityClassifier, ScoreClassifier, finite_scores, thread_count
+from fastlr.base import (
+    ProbabilityClassifier,
+    ScoreClassifier,
+    finite_scores,
+    stored_dtype,
+    thread_count,
+)
 from fastlr.data import Data
 from fastlr.typing import Features, Floats
 
@@ -35,7 +41,7 @@ class LinearScores(ScoreClassifier):
             name = type(self).__name__
             raise AttributeError(f"{name} was fitted with refit=False: it has no model to predict with.")
         X = validate.features(self, X, reset=False)
-        stored = self.coef_.dtype
+        stored = stored_dtype(self.coef_)  # whatever a hand has made of it
         if sp.issparse(self.coef_) and sp.issparse(X):  # the zeros of both cost nothing
             scores = (X @ self.coef_.T).toarray() + self.intercept_
             return finite_scores(scores.astype(stored, copy=False))

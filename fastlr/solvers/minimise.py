@@ -248,10 +248,6 @@ def _run_to_the_end(run, steps, max_iter, pace):
             "X, sample_weight and C must keep the objective finite; that of the model without features is "
             "not. Bring them to other units."
         )
-    if run.best is not None and run.best[2] > (1 + 1e-9) * run.problem.null_objective:
-        # A bad start, or a solver that lost its way: the null model is better.
-        run.latest = run.problem.start(run.latest[0].dtype)
-        run.check()
     if run.converged and status != "interrupted":
         status = "converged"
     return run.result(status)

@@ -24,7 +24,7 @@ GOOD = {
     "bool": X > 0,
     "list": X.tolist(),
     "subclass": np.ma.masked_array(X),
-    "sum beyond float64": np.full((2, 5), 1e308),
+    "sum beyond float64": np.full((10, 5), 5e306),
     "unaligned": np.frombuffer(b"0" + X.tobytes(), dtype=np.uint8)[1:].view(np.float64).reshape(X.shape),
 }
 BAD = {

@@ -43,17 +43,6 @@ def feature_units(scaling, d, unit, moments):
     return np.full(d, unit if scaling == "unit" else 1.0)
 
 
-def check_units(scaling, units, dtype):
-    """Raises where the steps of a feature, by the inverse square of its unit, are none or infinite."""
-    lowest, highest = 1 / np.sqrt(np.finfo(dtype).max), 1 / np.sqrt(np.finfo(dtype).tiny)
-    wrong = units[(units < lowest) | (units > highest)]
-    if wrong.size:
-        raise ValueError(
-            f"scaling={scaling!r} in {dtype} needs features whose unit lies between {lowest:.0e} and "
-            f"{highest:.0e}; found {wrong[0]:.1e}. Bring X to another unit."
-        )
-
-
 def finite_scores(scores):
     """The scores, unless they are infinite or NaN: no class follows from them."""
     if not validate.has_finite_sum(scores) and not np.isfinite(scores).all():

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlr import minibatch, validate
-from fastlr.base import ProbabilityClassifier, check_units, feature_units, stored_dtype, thread_count
+from fastlr.base import ProbabilityClassifier, feature_units, stored_dtype, thread_count
 from fastlr.data import Data
 from fastlr.losses import Softmax
 from fastlr.progress import progress_of
@@ -95,10 +95,20 @@ class StochasticClassifier(ProbabilityClassifier):
         with np.errstate(over="ignore"):  # the next line tells of units that are too small
             loss = Softmax(training.y, weight / mean_weight, n_classes)
             model = self._new_model(data, loss, units, shift, random, mean_weight)
-        check_units(self.scaling, units, model.weights[0].dtype)
+        self._check_units(units, model.weights[0].dtype)
         if previous is not None and np.array_equal(previous.classes_, training.classes):
             previous._put(model)
         return model
+
+    def _check_units(self, units, dtype):
+        """Raises where the steps of a feature, by the inverse square of its unit, are none or infinite."""
+        lowest, highest = 1 / np.sqrt(np.finfo(dtype).max), 1 / np.sqrt(np.finfo(dtype).tiny)
+        wrong = units[(units < lowest) | (units > highest)]
+        if wrong.size:
+            raise ValueError(
+                f"scaling={self.scaling!r} in {dtype} needs features whose unit lies between {lowest:.0e} "
+                f"and {highest:.0e}; found {wrong[0]:.1e}. Bring X to another unit."
+            )
 
     def _split(self, training, rng):
         """Training and validation parts of the samples, by class."""

@@ -244,6 +244,9 @@ def labels(y):
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
     _refuse_in_disguise(y, "y", "")
+    if getattr(getattr(y, "dtype", None), "kind", None) == "S":
+        # Older versions of scikit-learn let them pass.
+        raise TypeError("y must hold strings, bools or whole numbers; found labels represented as bytes.")
     if isinstance(y, (list, tuple)) and len({isinstance(label, str) for label in y}) == 2:
         # NumPy makes strings of all.
         raise ValueError("y must hold labels of one type; found strings and others.")

@@ -300,7 +300,6 @@ BAD_X = {
     "no columns in CSR": (lambda: sp.csr_matrix((24, 0)), "0 feature"),
     "empty list": (lambda: [], "2D array"),
     "one dimension": (lambda: X[:, 0], "2D array"),
-    "one dimension in COO": (lambda: sp.coo_array(X[0]), "2D"),
     "three dimensions": (lambda: X[None], "dim 3"),
     "a number": (lambda: 3.0, "2D array"),
     "nothing": (lambda: None, "2D array"),
@@ -352,6 +351,8 @@ BAD_X = {
     "BSR of empty blocks": (lambda: part(sp.bsr_matrix(X), data=lambda a: a[:, :0]), "corrupt bsr"),
     "columns beyond int32": (lambda: sp.csr_matrix((24, 2**31), dtype=float), "X must have at most"),
 }  # fmt: skip
+if sp.coo_array(X[0]).ndim == 1:  # from scipy 1.13 on
+    BAD_X["one dimension in COO"] = (lambda: sp.coo_array(X[0]), "2D")
 CALLS = {
     "fit": lambda model, X: model.fit(X, Y),
     "score": lambda model, X: model.score(X, Y),
@@ -543,15 +544,12 @@ BAD_Y = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # scikit-learn's, of NaN in its score
 @pytest.mark.parametrize("case", BAD_Y)
 def test_bad_labels(name, fitted, case):
     y, match = BAD_Y[case]
     assert_refused(lambda model: model.fit(X, y), fitted, match)
     with pytest.raises((ValueError, TypeError), match=match):
         logistic_path(X, y, Cs=2)
-    with pytest.raises((ValueError, TypeError)):  # in scikit-learn's words
-        fitted.score(X, y)
     if name in STOCHASTIC:
         assert_refused(lambda model: model.partial_fit(X, y), fitted, match)
         match_val = f"^y_val: .*({match})|^X_val and y_val must"
@@ -867,9 +865,7 @@ BAD_METRICS = {
     "lengths": (lambda: confusion_matrix(Y, Y[:-1]), "inconsistent numbers of samples"),
     "labels of another type": (lambda: confusion_matrix(Y, NAMES[Y]), "Mix of label input types"),
     "continuous": (lambda: confusion_matrix(Y, Y + 0.5), "continuous"),
-    "empty": (lambda: confusion_matrix([], []), "empty"),
     "labels that do not occur": (lambda: confusion_matrix(Y, Y, labels=[7]), "label"),
-    "NaN weights": (lambda: confusion_matrix(Y, Y, sample_weight=0 * WEIGHT + np.nan), "sample_weight"),
     "pairs, lengths": (lambda: most_confused(Y, Y[:-1]), "inconsistent numbers of samples"),
     "pairs, no order": (lambda: most_confused(objects(["a", 1]), objects(["a", 1])), "y_true, y_pred"),
     "pairs, nothing": (lambda: most_confused(None, None), "y_true, y_pred"),

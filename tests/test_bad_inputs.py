@@ -556,6 +556,12 @@ def test_bad_labels(name, fitted, case):
         assert_refused(lambda model: model.fit(X, Y, X_val=X, y_val=y), fitted, match_val)
 
 
+@pytest.mark.parametrize("case", ["too short", "too long", "empty", "continuous", "nothing"])
+def test_bad_labels_in_a_score(name, fitted, case):
+    """In scikit-learn's words; what else it refuses differs from version to version."""
+    assert_refused(lambda model: model.score(X, BAD_Y[case][0]), fitted, "inconsistent|mix of|y_true|None")
+
+
 @pytest.mark.parametrize("y", [0 * Y, np.full(24, "a"), Y > 5], ids=["numbers", "strings", "bools"])
 def test_one_class(name, fitted, y):
     assert_refused(lambda model: model.fit(X, y), fitted, "at least 2 classes .* only one class: ")

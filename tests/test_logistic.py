@@ -360,7 +360,7 @@ def test_nothing_is_told_where_nothing_is_overridden(options):
     [
         ({"dual": 2}, "dual must be one of False, True; found 2"),
         ({"dual": True, "solver": "lbfgs"}, "dual=True does not go with solver='lbfgs'"),
-        ({"intercept_scaling": 0}, "intercept_scaling must be a positive number; found 0"),
+        ({"intercept_scaling": 0}, "intercept_scaling must be a positive number"),
         (
             {"multi_class": "ovr"},
             "multi_class must be one of 'auto', 'multinomial', 'deprecated'; found 'ovr'",

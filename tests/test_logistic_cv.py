@@ -499,7 +499,7 @@ def test_scorers_are_told_of_classes_that_a_fold_lacks(scoring):
         ({"use_legacy_attributes": 3}, "use_legacy_attributes must be one of False, True; found 3"),
         ({"dual": True, "solver": "saga"}, "dual=True does not go with solver='saga'"),
         ({"multi_class": "ovr"}, "multi_class must be one of"),
-        ({"intercept_scaling": -1}, "intercept_scaling must be a positive number; found -1"),
+        ({"intercept_scaling": -1}, "intercept_scaling must be a positive number"),
         ({"solver": "liblinear"}, "solver='liblinear' takes two classes"),
     ],
 )

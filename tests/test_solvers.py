@@ -124,7 +124,12 @@ def test_saga_where_few_rows_have_most_of_the_weight():
 def test_choose(name, penalty):
     problem = make(penalty=penalty)
     solver = SOLVERS.get(ALIASES.get(name, name))
-    if solver is not None and not takes(solver.name, penalty):
+    if name == "liblinear":
+        with pytest.raises(ValueError, match="solver='liblinear' takes two classes"):
+            choose(name, problem, 1e-4)
+        problem = make(2, penalty=penalty)
+    smooth_only = name in ("sag", "newton-cholesky") and penalty != "l2"
+    if smooth_only or (solver is not None and not takes(solver.name, penalty)):
         with pytest.raises(ValueError, match=f"solver='{name}' needs a smooth penalty.*'saga'"):
             choose(name, problem, 1e-4)
         return

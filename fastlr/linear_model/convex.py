@@ -56,6 +56,9 @@ ENDINGS = {
         "Fit again with warm_start=True to go on from here.",
     ),
 }
+# Up to so many samples times weights, iterations cost little, and people look at digits of the weights, which
+# are about as exact as the square root of the gap.
+_SMALL, _ROUNDING = 1e6, np.finfo(np.float64).eps
 CUT_SHORT = ("max_time", "interrupted")
 
 
@@ -67,6 +70,15 @@ def work_dtype(problem, tol):
     sizes = sizes[sizes > 0]
     holds = sizes.size == 0 or (sizes.min() > _LEAST_ROOT and sizes.max() < _LARGEST_ROOT)
     return dtype if tol >= _FLOAT32_TOL and holds else np.dtype(np.float64)
+
+
+def goal(problem, solver, tol):
+    """The relative gap that is worth going on to when `tol` is reached."""
+    no_penalty = problem.penalty.l1 == problem.penalty.l2 == 0  # and perhaps no optimum
+    if no_penalty or problem.data.n * problem.loss.n_columns * problem.data.d > _SMALL:
+        return tol
+    # Newton's methods then come to all digits, and a gap of rounding errors is no measure of these.
+    return 0.0 if solver.pace == np.inf else max(min(tol, tol**2), _ROUNDING)
 
 
 def centre(scaling, data, moments, is_free):
@@ -325,7 +337,8 @@ class ConvexClassifier(LinearScores):
 
     def _minimise(self, problem, solver, start, seed, limits, max_iter, report):
         """The result for one problem."""
-        dtype = work_dtype(problem, self.tol)
+        further = goal(problem, solver, self.tol)
+        dtype = work_dtype(problem, min(self.tol, further))
         W, b = problem.start(dtype)
         one_class = problem.null_objective == 0
         if one_class:  # all weight is in one class: the null model is as good as can be stored
@@ -336,8 +349,8 @@ class ConvexClassifier(LinearScores):
                 b[:] = start[1] + problem.offset(start[0].astype(np.float64))
         steps = solver.steps(problem, W, b, np.random.default_rng(seed), dtype)
         result = minimise(
-            problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, max_iter=max_iter,
-            max_time=limits.max_time, began=limits.began, pace=solver.pace,
+            problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, goal=further,
+            max_iter=max_iter, max_time=limits.max_time, began=limits.began, pace=solver.pace,
             stored=stored_dtype(problem.data.X), report=report,
         )  # fmt: skip
         if result.status == "interrupted":

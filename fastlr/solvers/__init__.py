@@ -47,6 +47,7 @@ SOLVERS = {
 }
 
 # scikit-learn's names for methods that are not here, and what comes nearest.
+_SMOOTH_ALIASES = ("sag", "newton-cholesky")  # they refuse an L1 part, as there
 ALIASES = {"sag": "saga", "liblinear": "newton-cd", "newton-cholesky": "newton-cd"}
 
 NAMES = tuple(dict.fromkeys(("auto", *SOLVERS, *ALIASES)))
@@ -136,7 +137,7 @@ def choose(name, problem, tol):
             f"solver='auto', which is multinomial, or scikit-learn's OneVsRestClassifier."
         )
     solver = SOLVERS[name if name in SOLVERS else ALIASES[name]]
-    if solver.smooth_only and problem.penalty.l1 > 0:
+    if (solver.smooth_only or name in _SMOOTH_ALIASES) and problem.penalty.l1 > 0:
         others = ", ".join(repr(s.name) for s in SOLVERS.values() if not s.smooth_only)
         raise ValueError(
             f"solver={name!r} needs a smooth penalty, but the penalty has an L1 part; "

@@ -73,6 +73,9 @@ class _Run:
     bound: float = -np.inf
     certificate: Certificate | None = None  # of the latest iterate
     cost: float = 0.0  # seconds of the last certificate
+    pace: float = 2.0
+    goal: float = np.inf  # relative gap to go on to
+    last_iter: int | None = None  # of those for the goal
     checks: list = field(default_factory=list)
 
     @property
@@ -137,9 +140,18 @@ class _Run:
         if self.report is not None:
             W, b, objective, _ = self.best
             stop = self.report(Check(self.n_iter, objective, self.gap, self.target, W, b))
-        if self.converged:
+        if self.converged and self.has_reached_goal:
             return "converged"
         return "stopped" if stop else None
+
+    @property
+    def has_reached_goal(self):
+        """Whether to end a run that has converged: at the goal, or after as many iterations again, of methods
+        that then converge at once after two; at once from a start that is good enough."""
+        if self.last_iter is None:
+            self.last_iter = self.n_iter + (2 if self.pace == math.inf else self.n_iter)
+        is_over = self.n_iter == 0 or self.n_iter >= self.last_iter
+        return is_over or self.gap <= self.goal * self.problem.null_objective
 
     def result(self, status):
         W, b, objective, residual = self.best
@@ -185,8 +197,8 @@ def _iterate(run, steps, max_iter, pace):
 
 
 def minimise(
-    problem, steps, W, b, *, tol, max_iter, max_time=None, began=None, pace=2.0, stored=np.float64,
-    report=None,
+    problem, steps, W, b, *, tol, goal=np.inf, max_iter, max_time=None, began=None, pace=2.0,
+    stored=np.float64, report=None,
 ):  # fmt: skip
     """Runs a solver until its certificate satisfies `tol`, or something else ends it.
 
@@ -206,6 +218,9 @@ def minimise(
     tol : float
         Stop when gap <= tol * problem.null_objective; without a penalty, also when the largest gradient
         entry is at most tol times its value at the null model.
+    goal : float, optional
+        Below `tol`: go on until gap <= goal * problem.null_objective, for at most as many iterates again,
+        or two where `pace` is infinite.
     max_iter : int
         Iterates to take.
     max_time : float, optional
@@ -227,7 +242,7 @@ def minimise(
     """
     began = time.perf_counter() if began is None else began
     max_time = np.inf if max_time is None else max_time
-    run = _Run(problem, (W, b), tol, began, max_time, stored, report)
+    run = _Run(problem, (W, b), tol, began, max_time, stored, report, pace=pace, goal=goal)
     return single_threaded(lambda: _run_to_the_end(run, steps, max_iter, pace))
 
 

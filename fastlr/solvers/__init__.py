@@ -23,8 +23,9 @@ class Solver:
     `steps(problem, W, b, rng, dtype)` is a generator: it yields None when it is set up (or the start, in
     arrays of its own that it is going to update in place), then iterates (W, b), one per epoch or iteration;
     None in between lets `minimise` look at the clock. It receives the certificate of what it has yielded,
-    first that of the start, or None; it may return when it can make no more progress. `pace` is what an
-    iterate may divide the gap by, at best: infinite for methods whose every iterate deserves a certificate.
+    first that of the start, or None; what all classes share is left out of its (W, b). It may return when it
+    can make no more progress. `pace` is what an iterate may divide the gap by, at best: infinite for methods
+    whose every iterate deserves a certificate.
     """
 
     name: str

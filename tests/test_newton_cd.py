@@ -234,7 +234,8 @@ def test_it_ends_where_nothing_can_be_lowered():
     """A gap of zero is asked for: it says so, and does not go on for ever."""
     problem = make()
     result = fit(problem, tol=0.0, max_iter=500)
-    assert result.status == "stalled" and result.n_iter < 100
+    # Rounding may make the gap zero, with some instruction sets.
+    assert result.status == ("stalled" if result.dual_gap > 0 else "converged") and result.n_iter < 100
     assert result.dual_gap <= 1e-12 * problem.null_objective
 
 

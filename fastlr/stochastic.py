@@ -54,9 +54,7 @@ class StochasticClassifier(ProbabilityClassifier):
         number, whole = validate.check_number, numbers.Integral
         validate.check_choice("scaling", self.scaling, validate.SCALINGS)
         number("max_iter", self.max_iter, whole, 1, what="an integer of at least 1")
-        if self.n_iter_no_change != np.inf:
-            what = "an integer of at least 1 or infinity"
-            number("n_iter_no_change", self.n_iter_no_change, whole, 1, what=what)
+        validate.check_patience("n_iter_no_change", self.n_iter_no_change)
         number("validation_fraction", self.validation_fraction, low=0, high=1 - 1e-9, what="in [0, 1)")
         number("momentum", self.momentum, low=0, high=1 - 1e-9, what="a number in [0, 1)")
         finite = np.finfo(np.float64).max

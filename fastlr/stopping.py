@@ -63,7 +63,9 @@ class EarlyStopping:
         """Raises ValueError for a parameter that makes no sense."""
         whole = numbers.Integral
         validate.check_choice("monitor", self.monitor, MONITORS)
-        if self.patience != np.inf or self.patience_increase is not None:
+        if self.patience_increase is None:
+            validate.check_patience("patience", self.patience)
+        else:
             validate.check_number("patience", self.patience, whole, 1, what="an integer of at least 1")
         validate.check_number("min_delta", self.min_delta, low=0, what="a number that is not negative")
         validate.check_number(

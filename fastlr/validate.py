@@ -77,6 +77,19 @@ def check_strength(name, value, infinite=True):
         raise ValueError(f"{name} must be {what}; found {value!r}.")
 
 
+def check_patience(name, value):
+    """Raises unless `value` is a number of epochs, or infinite."""
+    if not (isinstance(value, float) and value == np.inf):
+        check_number(name, value, numbers.Integral, 1, what="an integer of at least 1 or infinity")
+
+
+def check_jobs(n_jobs):
+    """Raises unless that is None or a number of jobs."""
+    whole = isinstance(n_jobs, numbers.Integral) and not isinstance(n_jobs, (bool, np.bool_))
+    if n_jobs is not None and not (whole and n_jobs):
+        raise ValueError(f"n_jobs must be None or an integer other than 0; found {n_jobs!r}.")
+
+
 def check_flags(estimator, *names):
     """Raises unless the parameters of these names are bools: "no" and NaN would count as True."""
     for name in names:

@@ -6,7 +6,6 @@ of l1_ratio, m values of C.
 """
 
 import math
-import numbers
 import signal
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -292,10 +291,7 @@ class GridClassifier(ConvexClassifier):
             If a parameter or the data is not as described; the estimator is then left as it was.
         """
         limits = Limits.of(max_time)
-        if self.n_jobs is not None and (
-            not isinstance(self.n_jobs, numbers.Integral) or isinstance(self.n_jobs, bool) or not self.n_jobs
-        ):
-            raise ValueError(f"n_jobs must be None or an integer other than 0; found {self.n_jobs!r}.")
+        validate.check_jobs(self.n_jobs)
         validate.check_flags(self, "refit")
         ratios, grid = self._grid()
         metadata = self._routed("fit", sample_weight, params)

@@ -1,6 +1,5 @@
 """Penalised multinomial logistic regression with a certificate."""
 
-import numbers
 import warnings
 from typing import Literal
 
@@ -19,13 +18,6 @@ from fastlr.typing import ClassWeight, Scaling, Seed
 
 PENALTIES = ("auto", "l1", "l2", "elasticnet", None)
 _ONLY_PRIMAL = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
-
-
-def check_jobs(n_jobs):
-    """Raises ValueError unless that is None or a number of jobs."""
-    whole = isinstance(n_jobs, numbers.Integral) and not isinstance(n_jobs, (bool, np.bool_))
-    if n_jobs is not None and not (whole and n_jobs):
-        raise ValueError(f"n_jobs must be None or an integer other than 0; found {n_jobs!r}.")
 
 
 class LogisticRegression(ConvexClassifier, LinearClassifier):
@@ -185,10 +177,10 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         validate.check_choice("penalty", self.penalty, (*PENALTIES, "deprecated"))
         validate.check_choice("multi_class", self.multi_class, ("auto", "multinomial", "deprecated"))
         for name in ("C", "intercept_scaling"):
-            validate.check_strength(name, getattr(self, name))
+            validate.check_strength(name, getattr(self, name), infinite=name == "C")
         if self.l1_ratio is not None or self.penalty == "elasticnet":
             validate.check_number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
-        check_jobs(self.n_jobs)
+        validate.check_jobs(self.n_jobs)
         validate.check_choice("dual", self.dual, (False, True))
         if self.dual and self.solver in _ONLY_PRIMAL:
             raise ValueError(f"dual=True does not go with solver={self.solver!r}; use solver='auto'.")

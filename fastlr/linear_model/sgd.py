@@ -258,6 +258,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         number = validate.check_number
         validate.check_choice("loss", self.loss, ("log_loss",))
         validate.check_choice("average", self.average, (False,))
+        validate.check_jobs(self.n_jobs)
+        number("epsilon", self.epsilon, what="a number")
         validate.check_choice("penalty", self.penalty, PENALTIES)
         validate.check_choice("learning_rate", self.learning_rate, LEARNING_RATES)
         if self.l1_ratio is not None or self.penalty == "elasticnet":

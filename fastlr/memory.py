@@ -14,7 +14,7 @@ import numpy as np
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 _SMALL = 200e6  # bytes: not worth the time to look
 _ROOT = Path("/")

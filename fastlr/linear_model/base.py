@@ -49,7 +49,9 @@ class LinearScores(ScoreClassifier):
         intercept = np.ascontiguousarray(self.intercept_, dtype=coef.dtype)
         if intercept.shape != (len(coef),):
             intercept = np.full(len(coef), intercept)
-        scores = Data(X, thread_count(self.n_threads)).scores(coef, intercept)
+        # To ask how many threads there may be takes longer than the scores of a row.
+        threads = thread_count(self.n_threads) if X.shape[0] > 1 else 1
+        scores = Data(X, threads).scores(coef, intercept)
         return finite_scores(scores).astype(stored, copy=False)
 
     def decision_function(self, X: Features) -> Floats:

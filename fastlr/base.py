@@ -1,6 +1,7 @@
 """What all classifiers share: threads, units of the features, and predictions from scores."""
 
 import inspect
+import numbers
 import warnings
 from typing import Any
 
@@ -24,7 +25,7 @@ def thread_count(n_threads):
     if n_threads is None:
         return min(available_threads(), _MOST_THREADS)
     validate.check_number(
-        "n_threads", n_threads, validate.numbers.Integral, 1, what="None or an integer of at least 1"
+        "n_threads", n_threads, numbers.Integral, 1, what="None or an integer of at least 1"
     )
     return min(int(n_threads), _MOST_THREADS)
 

@@ -59,6 +59,13 @@ def network(model):
         _no_improvement_count=0, _random_state=check_random_state(peer.random_state),
         _label_binarizer=LabelBinarizer().fit(model.classes_),
     )  # fmt: skip
+    if peer.early_stopping:
+        scores = list(history.get("val_score", ()))
+        vars(peer).update(
+            validation_scores_=scores, best_validation_score_=max(scores, default=-np.inf),
+            best_loss_=None, _best_coefs=[W.copy() for W in peer.coefs_],
+            _best_intercepts=[b.copy() for b in peer.intercepts_],
+        )  # fmt: skip
     return peer
 
 

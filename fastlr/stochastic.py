@@ -28,8 +28,8 @@ class StochasticClassifier(ProbabilityClassifier):
     """A classifier trained by minibatches.
 
     Subclasses have the parameters `max_iter`, `tol`, `n_iter_no_change`, `early_stopping`,
-    `validation_fraction`, `batch_size`, `shuffle`, `class_weight`, `scaling`, `n_threads`, `random_state`,
-    `warm_start` and `verbose`. They define
+    `validation_fraction`, `shuffle`, `momentum`, `power_t`, `alpha`, `class_weight`, `scaling`, `n_threads`,
+    `random_state`, `warm_start` and `verbose`. They define
 
         _rate                                         name of the parameter that is the size of the first step
         _schedule(), _plan(n)                         minibatch.Schedule and Plan, for n rows
@@ -217,8 +217,10 @@ class StochasticClassifier(ProbabilityClassifier):
             self._check_finite(model, training.X, loss)
             status = "converged" if outcome.converged else "max_iter"
             # At once, lest an interrupt leave half of a fit.
-            self.__dict__.update(
-                self._attributes(model, training),
+            kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
+            self.__dict__ = dict(
+                kept,
+                **self._attributes(model, training),
                 status_="interrupted" if outcome.is_interrupted else status,
                 best_epoch_=outcome.best_epoch,
                 n_iter_=outcome.n_epochs,
@@ -284,9 +286,8 @@ class StochasticClassifier(ProbabilityClassifier):
         if self.scaling == "standard" or is_balanced:
             name = "class_weight='balanced'" if is_balanced else "scaling='standard'"
             raise ValueError(f"{name} needs all samples at once: use fit, or scale X beforehand.")
-        if fitted:
-            validate.features(self, X, reset=False)
-        training = validate.training(self, X, y, sample_weight, self.classes_ if fitted else classes)
+        known = self.classes_ if fitted else classes
+        training = validate.training(self, X, y, sample_weight, known, reset=not fitted)
         random = validate.random_state(self.random_state)
         model = self._model(training, random)
         if fitted and not self._put(model):

@@ -352,7 +352,7 @@ def weights(sample_weight, n, name="sample_weight"):
     return np.ascontiguousarray(weight)
 
 
-def training(estimator, X, y, sample_weight=None, classes=None):
+def training(estimator, X, y, sample_weight=None, classes=None, *, reset=True):
     """Checks X, y and weights; leaves the estimator as it is.
 
     Parameters
@@ -362,13 +362,15 @@ def training(estimator, X, y, sample_weight=None, classes=None):
     X, y, sample_weight : as users give them
     classes : array, optional
         The classes, if y need not show all of them.
+    reset : bool
+        Whether X may have other features than those that the estimator was fitted to.
 
     Returns
     -------
     Training
     """
     probe = copy.copy(estimator)
-    given, X = X, features(probe, X, reset=True)
+    given, X = X, features(probe, X, reset=reset)
     y = labels(y)
     if len(y) != X.shape[0]:
         raise ValueError(

@@ -881,3 +881,13 @@ def test_inputs_are_left_alone(digits):
         X, y, weight, X_val=X_val, y_val=y_val
     )
     exact().fit((X * 255).astype(np.uint8)[::2, ::-1], y[::2])
+
+
+def test_nothing_of_an_earlier_fit_is_left(binary):
+    pd = pytest.importorskip("pandas")
+    X, y = binary
+    clf = exact().fit(pd.DataFrame(X).rename(columns=str), y)
+    assert hasattr(clf, "feature_names_in_")
+    clf.fit(X[:, :3], y)
+    assert not hasattr(clf, "feature_names_in_") and clf.n_features_in_ == 3
+    clf.predict(X[:, :3])  # without a warning

@@ -78,7 +78,7 @@ def goal(problem, solver, tol):
     if no_penalty or problem.data.n * problem.loss.n_columns * problem.data.d > _SMALL:
         return tol
     # Newton's methods then come to all digits, and a gap of rounding errors is no measure of these.
-    return 0.0 if solver.pace == np.inf else max(min(tol, tol**2), _ROUNDING)
+    return 0.0 if solver.pace == np.inf else max(min(tol, tol * tol), _ROUNDING)
 
 
 def centre(scaling, data, moments, is_free):
@@ -308,7 +308,7 @@ class ConvexClassifier(LinearScores):
             raise ValueError(
                 "warm_start=True needs finite weights to start from; coef_ or intercept_ is not."
             )
-        return coef, self.intercept_
+        return coef, np.broadcast_to(self.intercept_, len(coef))
 
     def _solve(self, problems, limits, start, progress):
         """Solves the problems one after the other, from the null model or from (coef, intercept).

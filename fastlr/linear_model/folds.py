@@ -154,6 +154,8 @@ def run_all(run, tasks, n_jobs, stop, report):
                         stop.set()
             except KeyboardInterrupt:
                 stop.set()
+                if held:  # the second one
+                    raise
                 futures.extend(pool.submit(run_configured, task) for task in tasks[len(futures) :])
             except Exception:
                 stop.set()

@@ -181,7 +181,7 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         if self.l1_ratio is not None or self.penalty == "elasticnet":
             validate.check_number("l1_ratio", self.l1_ratio, low=0, high=1, what="a number in [0, 1]")
         validate.check_jobs(self.n_jobs)
-        validate.check_choice("dual", self.dual, (False, True))
+        validate.check_flags(self, "dual")
         if self.dual and self.solver in _ONLY_PRIMAL:
             raise ValueError(f"dual=True does not go with solver={self.solver!r}; use solver='auto'.")
         self._warn_of_overridden()

@@ -265,7 +265,7 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
 
     def _grid(self):
         validate.check_choice("penalty", self.penalty, (*PENALTIES, "deprecated"))
-        validate.check_choice("use_legacy_attributes", self.use_legacy_attributes, (False, True))
+        validate.check_flags(self, "use_legacy_attributes")
         validate.check_choice("rule", self.rule, RULES)
         if self.rule == "1se" and not self.refit:
             raise ValueError("rule='1se' chooses one C for all folds and needs refit=True; found False.")

@@ -79,7 +79,8 @@ class _SoftmaxModel:
 
 def _initial(name, values, shape):
     """Given weights, checked; of two classes also without the axis of the one score column."""
-    values = np.asarray(values, dtype=np.float64)
+    with validate.about(name):
+        values = np.asarray(values, dtype=np.float64)
     if values.shape != shape and not (shape[0] == 1 and values.shape == shape[1:]):
         raise ValueError(f"{name} must have the shape {shape}; found {values.shape}.")
     if not np.isfinite(values).all():
@@ -257,7 +258,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         super()._check_parameters()
         number = validate.check_number
         validate.check_choice("loss", self.loss, ("log_loss",))
-        validate.check_choice("average", self.average, (False,))
+        if not isinstance(self.average, np.bool_) or self.average:
+            validate.check_choice("average", self.average, (False,))
         validate.check_jobs(self.n_jobs)
         number("epsilon", self.epsilon, what="a number")
         validate.check_choice("penalty", self.penalty, PENALTIES)

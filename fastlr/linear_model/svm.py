@@ -174,8 +174,9 @@ class LinearSVC(ConvexClassifier):
             raise ValueError("loss must be 'squared_hinge', which is smooth; found 'hinge', which is not.")
         validate.check_choice("loss", self.loss, ("squared_hinge",))
         validate.check_choice("multi_class", self.multi_class, ("ovr",))
-        validate.check_choice("dual", self.dual, ("auto", True, False))
-        if self.dual is True and self.penalty == "l1":
+        if not isinstance(self.dual, np.bool_):
+            validate.check_choice("dual", self.dual, ("auto", True, False))
+        if self.dual != "auto" and self.dual and self.penalty == "l1":
             raise ValueError("dual=True does not go with penalty='l1'; use dual='auto'.")
         validate.check_flags(self, "penalize_intercept")
         for name in ("C", "intercept_scaling"):

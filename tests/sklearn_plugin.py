@@ -8,13 +8,16 @@ of tests, which are imported afterwards, hold nothing else: in globals, paramete
 that name no such class are left out. Those that do not pass are in sklearn_listed.toml, each with a reason
 and a kind:
 
-    "differs"   it fails,
-    "message"   it fails, and passes where `match` of pytest.raises and pytest.warns counts for nothing.
+    "differs"      it fails,
+    "message"      it fails, and passes where the words of pytest.raises and pytest.warns (`match`) count for
+                   nothing, nor does a FutureWarning, which tells of scikit-learn's future,
+    "not offered"  it fails with the refusal of a setting that fastlr lacks: `refusal` of the group, a regular
+                   expression, finds it in the error, or in one that led to it.
 
 A test that fails and is not listed fails, and so does one that is listed and passes, or is listed as
-"message" and fails for more. A group with `chance = true` may pass, as rounding or the order of threads will
-have it, and counts as listed all the same. Tests with arrays of another library than NumPy are not run.
-`--sklearn-report FILE` writes the numbers of each module, and of the groups of the list, as JSON.
+"message" or "not offered" and fails for more. A group with `chance = true` may pass, as rounding or the order
+of threads will have it, and counts as listed all the same. Tests with arrays of other libraries than NumPy
+are not run. `--sklearn-report FILE` writes the numbers of each module and of the list's groups, as JSON.
 """
 
 import ast
@@ -24,6 +27,7 @@ import inspect
 import json
 import re
 import tomllib
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -36,15 +40,24 @@ SWAPPED = {
     "LogisticRegression": "sklearn.linear_model",
     "LogisticRegressionCV": "sklearn.linear_model",
     "LinearSVC": "sklearn.svm",
+    "SGDClassifier": "sklearn.linear_model",
+    "MLPClassifier": "sklearn.neural_network",
 }
 LISTED = Path(__file__).with_name("sklearn_listed.toml")
-COLUMNS = ("passed", "message", "differs", "failed", "skipped")
+COLUMNS = ("passed", "message", "differs", "not offered", "failed", "skipped")
 # They import the classes from where these are replaced, and have to keep scikit-learn's own.
 _USERS = ("calibration", "ensemble", "feature_selection", "multiclass", "utils.estimator_checks")
 
 
 class WordingDiffers(AssertionError):
     """What a test of the kind "message" fails with."""
+
+
+class NotOffered(AssertionError):
+    """What a test of the kind "not offered" fails with."""
+
+
+RAISED = {"differs": None, "message": WordingDiffers, "not offered": NotOffered}
 
 
 def read_list():
@@ -149,27 +162,31 @@ class Run:
                 for item in found:
                     if self.listed.setdefault(item.nodeid, place) != place:
                         raise pytest.UsageError(f"{LISTED.name} lists {_name(item)!r} twice.")
-                    raises = {"message": WordingDiffers, "differs": None}[group["kind"]]
                     strict = not group.get("chance", False)
+                    raises = RAISED[group["kind"]]
                     mark = pytest.mark.xfail(strict=strict, raises=raises, reason=group["reason"])
                     item.add_marker(mark, append=False)
 
-    def _kind(self, node):
+    def _group(self, node):
         place = self.listed.get(node)
-        return None if place is None else self.groups[place]["kind"]
+        return {"kind": None} if place is None else self.groups[place]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem):
-        """Calls a test that fails again, with any wording allowed."""
+        """Looks for refusals of what is not offered, and calls a test that fails again, with any wording."""
+        group = self._group(pyfuncitem.nodeid)
         try:
             return (yield)
-        except (AssertionError, pytest.fail.Exception) as error:
-            if self._kind(pyfuncitem.nodeid) == "differs":
+        except (Exception, pytest.fail.Exception) as error:
+            if group["kind"] == "not offered" and _refused(error, group["refusal"]):
+                raise NotOffered(str(error)) from error
+            wording = isinstance(error, (AssertionError, pytest.fail.Exception))
+            if not wording or group["kind"] in ("differs", "not offered"):
                 raise
             failed = error
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("raises", "warns"):
-                patch.setattr(pytest, name, _any_wording(getattr(pytest, name)))
+            patch.setattr(pytest, "raises", _any_wording(pytest.raises))
+            patch.setattr(pytest, "warns", _any_warning(pytest.warns))
             arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
             pyfuncitem.obj(**arguments)
         raise WordingDiffers(str(failed))
@@ -179,7 +196,7 @@ class Run:
             return
         outcome = report.outcome
         if outcome != "failed" and hasattr(report, "wasxfail"):
-            outcome = self._kind(report.nodeid) or "skipped"
+            outcome = self._group(report.nodeid)["kind"] or "skipped"
             self.ended[self.listed.get(report.nodeid)] += 1
         self.counts[self.modules[report.nodeid]][outcome] += 1
 
@@ -196,6 +213,25 @@ def _any_wording(check):
         return check(*args, **kwargs)
 
     return checked
+
+
+def _any_warning(check):
+    """No FutureWarning is needed, and others with any wording."""
+    checked = _any_wording(check)
+
+    def warns(expected, *args, **kwargs):
+        if expected is FutureWarning:
+            return warnings.catch_warnings(record=True)
+        return checked(expected, *args, **kwargs)
+
+    return warns
+
+
+def _refused(error, refusal):
+    """Whether an error, or one on the way to it, is that refusal."""
+    while error is not None and not re.search(refusal, str(error)):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def pytest_addoption(parser):

@@ -358,7 +358,7 @@ def test_nothing_is_told_where_nothing_is_overridden(options):
 @pytest.mark.parametrize(
     "options, text",
     [
-        ({"dual": 2}, "dual must be one of False, True; found 2"),
+        ({"dual": 2}, "dual must be True or False; found 2"),
         ({"dual": True, "solver": "lbfgs"}, "dual=True does not go with solver='lbfgs'"),
         ({"intercept_scaling": 0}, "intercept_scaling must be a positive number"),
         (

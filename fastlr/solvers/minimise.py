@@ -11,6 +11,9 @@ from fastlr.blas import single_threaded
 from fastlr.certificate import Certificate, certify
 from fastlr.problem import LinearProblem
 
+# Newton's methods double the digits with each step, and those that solve for it roughly need one more.
+_LAST_STEPS = 3
+
 
 def _pause(n_iter, gap, target, pace):
     """Iterations until the next certificate, which costs up to two passes: a tenth of those done, or as many
@@ -147,9 +150,9 @@ class _Run:
     @property
     def has_reached_goal(self):
         """Whether to end a run that has converged: at the goal, or after as many iterations again, of methods
-        that then converge at once after two; at once from a start that is good enough."""
+        that then converge at once after three; at once from a start that is good enough."""
         if self.last_iter is None:
-            self.last_iter = self.n_iter + (2 if self.pace == math.inf else self.n_iter)
+            self.last_iter = self.n_iter + (_LAST_STEPS if self.pace == math.inf else self.n_iter)
         is_over = self.n_iter == 0 or self.n_iter >= self.last_iter
         return is_over or self.gap <= self.goal * self.problem.null_objective
 
@@ -220,7 +223,7 @@ def minimise(
         entry is at most tol times its value at the null model.
     goal : float, optional
         Below `tol`: go on until gap <= goal * problem.null_objective, for at most as many iterates again,
-        or two where `pace` is infinite.
+        or three where `pace` is infinite.
     max_iter : int
         Iterates to take.
     max_time : float, optional

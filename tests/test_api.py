@@ -251,8 +251,13 @@ def test_a_search_routes_weights_to_its_scorer(asks, routing):
         part.fit(X[train], y[train], sample_weight=weight[train])
         expected = part.score(X[test], y[test], sample_weight=weight[test] if asks else None)
         assert model.scores_[fold, 0, 0] == pytest.approx(expected)
-    expected = accuracy_score(y, model.predict(X), sample_weight=weight if asks else None)
-    assert model.score(X, y, sample_weight=weight) == pytest.approx(expected)
+    assert model.score(X, y) == pytest.approx(accuracy_score(y, model.predict(X)))
+    if asks:
+        expected = accuracy_score(y, model.predict(X), sample_weight=weight)
+        assert model.score(X, y, sample_weight=weight) == pytest.approx(expected)
+    else:
+        with pytest.raises(TypeError, match="sample_weight must be None where `scoring` does not request it"):
+            model.score(X, y, sample_weight=weight)
 
 
 def test_a_search_refuses_weights_that_its_scorer_does_not_mention_as_scikit_learns(routing):

@@ -251,7 +251,14 @@ class GridClassifier(ConvexClassifier):
         if _routing_enabled() and params:
             routed = process_routing(self, method, **params)
             found = (routed.get(name, {}) for name in ("splitter", "scorer"))
-            return [each.get(callee, {}) for each, callee in zip(found, ("split", "score"), strict=True)]
+            found = [each.get(callee, {}) for each, callee in zip(found, ("split", "score"), strict=True)]
+            # `fit` uses weights itself, but a score of this scorer would be the same without them.
+            if method == "score" and "sample_weight" in params and "sample_weight" not in found[1]:
+                raise TypeError(
+                    "sample_weight must be None where `scoring` does not request it; found weights. Give "
+                    "scoring a scorer with set_score_request(sample_weight=True)."
+                )
+            return found
         if params and "sample_weight" in signature(getattr(scorer, "_score_func", scorer)).parameters:
             return {}, params
         return {}, {}

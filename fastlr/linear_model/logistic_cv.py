@@ -389,6 +389,11 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
         Returns
         -------
         score : float
+
+        Raises
+        ------
+        TypeError
+            With scikit-learn's metadata routing, if there are weights that `scoring` has not requested.
         """
         _, metadata = self._routed("score", sample_weight, score_params)
         if isinstance(self.scoring, str) and self.scoring == "neg_log_loss":

@@ -143,7 +143,7 @@ class MLPClassifier(StochasticClassifier):
         Whether each epoch has a new order.
     tol : float or None, default=1e-4
         Training ends when the mean log-loss improves by less than this for `n_iter_no_change` epochs.
-        None runs all `max_iter` epochs. Not used with early stopping.
+        None runs all `max_iter` epochs. Not used where `early_stopping` is an EarlyStopping.
     momentum : float in [0, 1), default=0.9
     nesterovs_momentum : bool, default=True
     early_stopping : bool or EarlyStopping, default=False

@@ -74,7 +74,8 @@ class StochasticClassifier(ProbabilityClassifier):
         if isinstance(self.early_stopping, EarlyStopping):
             return self.early_stopping
         if self.early_stopping:
-            return EarlyStopping(patience=self.n_iter_no_change, min_delta=max(self.tol or 0, 0))
+            patience = np.inf if self.tol is None else self.n_iter_no_change
+            return EarlyStopping(patience=patience, min_delta=max(self.tol or 0, 0))
         return None
 
     def _model(self, training, random, previous=None, *, scale_weights=False):
@@ -236,7 +237,9 @@ class StochasticClassifier(ProbabilityClassifier):
                 ConvergenceWarning,
                 stacklevel=3,  # the line that calls fit
             )
-        elif self.status_ == "max_iter" and (stopping is not None or self.tol is not None):
+        elif self.status_ == "max_iter" and (
+            isinstance(self.early_stopping, EarlyStopping) or self.tol is not None
+        ):
             warnings.warn(
                 f"Training ended after {outcome.n_epochs} epochs (max_iter={self.max_iter}) before its "
                 f"stopping rule was satisfied. Raise max_iter, or set tol=None to run all epochs without "

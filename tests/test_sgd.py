@@ -539,6 +539,14 @@ def test_validation_fraction(digits):
     assert plain.t_ == 50
 
 
+def test_early_stopping_true_without_tol_runs_all_epochs(digits):
+    """And keeps the weights of the best one; without a warning, as it was asked for."""
+    options = {"eta0": 2.0, "batch_size": 10, "max_iter": 15, "random_state": 0}
+    clf = SGDClassifier(early_stopping=True, n_iter_no_change=1, tol=None, **options).fit(*digits[:2])
+    assert clf.n_iter_ == 15 and clf.status_ == "max_iter"
+    assert clf.best_epoch_ == 1 + np.argmax(clf.history_["val_score"]) < 15
+
+
 def test_tol_and_convergence_warning(digits):
     X, y, _, _ = digits
     loose = SGDClassifier(eta0=0.1, tol=0.05, n_iter_no_change=2, random_state=0).fit(X, y)

@@ -124,7 +124,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         Whether the incomplete last minibatch of an epoch is left out.
     tol : float or None, default=2e-4
         Training ends when the mean log-loss improves by less than this for `n_iter_no_change` epochs.
-        None runs all `max_iter` epochs. Not used with early stopping.
+        None runs all `max_iter` epochs. Not used where `early_stopping` is an EarlyStopping.
     n_iter_no_change : int or infinity, default=5
     early_stopping : bool or EarlyStopping, default=False
         True is EarlyStopping(patience=n_iter_no_change, min_delta=tol). Weights of the first best epoch are

@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from fastlr._version import __version__, show_versions
+from fastlr.blocks import Blocks
 from fastlr.linear_model import (
     LinearSVC,
     LinearSVCCV,
@@ -18,6 +19,7 @@ from fastlr.persistence import load, save, to_sklearn
 from fastlr.stopping import EarlyStopping
 
 __all__ = [
+    "Blocks",
     "EarlyStopping",
     "LinearSVC",
     "LinearSVCCV",

@@ -1,7 +1,6 @@
 """What all classifiers share: threads, units of the features, and predictions from scores."""
 
 import inspect
-import numbers
 import warnings
 from typing import Any
 
@@ -14,20 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastlr import peers, validate
 from fastlr._version import __version__
 from fastlr.callbacks import CallbackSupportMixin
-from fastlr.data import available_threads
 from fastlr.typing import Array, Features, Floats
-
-_MOST_THREADS = 64  # of a team of the kernels
-
-
-def thread_count(n_threads):
-    """The number that the parameter `n_threads` stands for."""
-    if n_threads is None:
-        return min(available_threads(), _MOST_THREADS)
-    validate.check_number(
-        "n_threads", n_threads, numbers.Integral, 1, what="None or an integer of at least 1"
-    )
-    return min(int(n_threads), _MOST_THREADS)
 
 
 def stored_dtype(X):

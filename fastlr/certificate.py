@@ -85,7 +85,7 @@ def certify(problem, W, b):
         slope = max(slope, _largest(residual + penalty.intercept_curvature * b))
     with np.errstate(over="ignore"):  # where no feature tells anything, every slope is large
         slope /= max(_largest(problem.null_gradient), np.finfo(float).tiny)
-    bound, V = _BOUNDS[type(problem.loss)](problem, W, b, value, G, residual)
+    bound, V = _BOUNDS[problem.loss.kind](problem, W, b, value, G, residual)
     if not bound > 0:
         # The loss is never negative: zero is a bound, too. It is that of Q = Y, or of alpha = 0.
         bound, V = 0.0, np.zeros_like(G)
@@ -168,4 +168,4 @@ def squared_hinge_bound(problem, W, b, value, G, residual):
     return c * total - c**2 * square - problem.penalty.conjugate(c * V, c * V_b), c * V
 
 
-_BOUNDS = {Softmax: softmax_bound, SquaredHinge: squared_hinge_bound}
+_BOUNDS = {Softmax.kind: softmax_bound, SquaredHinge.kind: squared_hinge_bound}

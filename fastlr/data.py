@@ -4,6 +4,7 @@ Shapes: n samples, d features, K score columns; W is (K, d), b is (K,). Nothing 
 """
 
 import math
+import numbers
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,7 +17,7 @@ from fastlr._kernels import curvature, hessian, passes
 from fastlr._kernels.source import Rows
 from fastlr.blas import openmp_limits
 from fastlr.memory import Mapping, require
-from fastlr.validate import LARGEST
+from fastlr.validate import LARGEST, check_number
 
 # Multiply-adds of one kernel call: about 0.1 s on one core without vector instructions, so that an interrupt
 # or a line of progress is never later than that.
@@ -24,6 +25,8 @@ CALL_WORK = 1e9
 _CACHE_LINE = 64  # bytes
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6
+_MOST_THREADS = 64  # of a team of the kernels
+_SAMPLE_ROWS = 300  # of each class, at least, or all
 
 
 def aligned_zeros(shape, dtype, order="C"):
@@ -50,6 +53,24 @@ def available_threads():
     affinity = getattr(os, "sched_getaffinity", None)
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, min(_processors(allowed), *openmp_limits(), allowed))
+
+
+def sampling_rates(count, m):
+    """With what probability to draw the rows of each class, of so many rows, for a sample of about m."""
+    return np.minimum(np.maximum(m / max(count.sum(), 1), _SAMPLE_ROWS / np.maximum(count, 1)), 1.0)
+
+
+def drawn(y, s, rates, rng):
+    """Rows of a sample, in order: those of class k that have a weight at the rate k."""
+    return np.flatnonzero((rng.random(len(y)) < rates[y]) & (s > 0))
+
+
+def thread_count(n_threads):
+    """The number that the parameter `n_threads` stands for."""
+    if n_threads is None:
+        return min(available_threads(), _MOST_THREADS)
+    check_number("n_threads", n_threads, numbers.Integral, 1, what="None or an integer of at least 1")
+    return min(int(n_threads), _MOST_THREADS)
 
 
 @dataclass(frozen=True)
@@ -95,7 +116,34 @@ class Pairs:
         W[self.column[~free], self.feature[~free]] = w[~free]
 
 
-class Data:
+def row_bytes(X):
+    """Bytes of a row of X, of CSR on average."""
+    if sp.issparse(X):
+        return (X.dtype.itemsize + 4) * max(1.0, X.nnz / max(X.shape[0], 1))
+    return X.dtype.itemsize * X.shape[1]
+
+
+class View:
+    """What rows have in common wherever they lie: `n`, `d`, `dtype` and `is_sparse`; `is_whole` tells of one
+    array."""
+
+    is_whole = True
+
+    @property
+    def exact_dtype(self):
+        """float64 for float64 data, else float32: what loses nothing that X holds."""
+        return np.dtype(np.float64 if self.dtype == np.float64 else np.float32)
+
+    def weights(self, n_columns, dtype):
+        """Zeros of shape (K, d), laid out as the kernels read them."""
+        return aligned_zeros((n_columns, self.d), dtype, "F" if self.is_sparse else "C")
+
+    def flat(self, W):
+        """W as one contiguous line; a view of W if W came from `weights`."""
+        return np.ravel(W, order="F" if self.is_sparse else "C")
+
+
+class Data(View):
     """The rows of X: a dense array (uint8, float32 or float64, any strides) or CSR (float32, float64).
 
     Parameters
@@ -107,7 +155,7 @@ class Data:
 
     def __init__(self, X, n_threads=1):
         self.X = X
-        self.n, self.d = X.shape
+        (self.n, self.d), self.dtype = X.shape, X.dtype
         self.n_threads = n_threads
         self.is_sparse = sp.issparse(X)
         self.mapping = Mapping(X.data if self.is_sparse else X)
@@ -158,17 +206,16 @@ class Data:
         )
 
     @property
-    def exact_dtype(self):
-        """float64 for float64 data, else float32: what loses nothing that X holds."""
-        return np.dtype(np.float64 if self.X.dtype == np.float64 else np.float32)
+    def row_bytes(self):
+        """Bytes of a row of X, on average."""
+        return row_bytes(self.X)
 
-    def weights(self, n_columns, dtype):
-        """Zeros of shape (K, d), laid out as the kernels read them."""
-        return aligned_zeros((n_columns, self.d), dtype, "F" if self.is_sparse else "C")
-
-    def flat(self, W):
-        """W as one contiguous line; a view of W if W came from `weights`."""
-        return np.ravel(W, order="F" if self.is_sparse else "C")
+    def sample(self, m, loss, rng):
+        """Some m rows, and at least some hundreds of each class: their Data, in memory, and their loss, the
+        weights of each class scaled up to what they are on all rows."""
+        rates = sampling_rates(np.bincount(loss.y, loss.s > 0, loss.n_classes), m)
+        kept = drawn(loss.y, loss.s, rates, rng)
+        return Data(self.X[kept], self.n_threads), loss.rows(kept).of_mass(loss.class_mass)
 
     def row_work(self, n_columns):
         """Multiply-adds of scores and gradient, for one row."""

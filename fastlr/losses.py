@@ -3,14 +3,27 @@
 Shapes: n samples, K classes; z holds one score column per class, or a single one for two classes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 
+class _OfRows:
+    """What losses of rows with class numbers y and weights s have in common."""
+
+    def rows(self, index):
+        """The loss of some of the rows."""
+        return replace(self, y=self.y[index], s=self.s[index])
+
+    def of_mass(self, mass):
+        """The same with the weights of each class scaled to this mass in all, shape (K,)."""
+        factors = np.divide(mass, self.class_mass, out=np.zeros(len(mass)), where=self.class_mass > 0)
+        return replace(self, s=self.s * factors[self.y])
+
+
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(_OfRows):
     """Weighted cross-entropy sum_i s_i (logsumexp(z_i) - z_{i, y_i}).
 
     Two classes have one score column: z_i stands for (0, z_i), which is binary logistic regression.
@@ -74,8 +87,29 @@ class Softmax:
         return p[-self.n_columns :] / p.sum(), 1.0
 
 
+class SoftmaxOfBlocks(Softmax):
+    """The same for rows whose labels and weights lie in blocks, as numbers of classes and plain weights.
+
+    Parameters
+    ----------
+    factors : array of shape (K,)
+        What the weights of each class are multiplied by.
+    class_mass : array of shape (K,)
+        Sums of the plain weights.
+    """
+
+    def __init__(self, factors, class_mass):
+        values = {"y": None, "s": None, "n_classes": len(factors), "class_mass": factors * class_mass}
+        for name, value in {**values, "factors": factors}.items():
+            object.__setattr__(self, name, value)
+
+    def of(self, y, s):
+        """The loss of a block."""
+        return Softmax(y, self.factors[y] * s, self.n_classes)
+
+
 @dataclass(frozen=True)
-class SquaredHinge:
+class SquaredHinge(_OfRows):
     """Weighted squared hinge sum_i s_i max(0, 1 - t_i z_i)^2, t_i = 1 for class 1 and -1 for class 0.
 
     Two classes, one score column.

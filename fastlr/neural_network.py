@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import memory, minibatch, peers, validate
 from fastlr._kernels import mlp
-from fastlr.base import finite_scores, stored_dtype, thread_count
+from fastlr.base import finite_scores, stored_dtype
 from fastlr.crew import Crew
-from fastlr.data import Data, aligned_zeros
+from fastlr.data import Data, aligned_zeros, thread_count
 from fastlr.losses import Softmax
 from fastlr.stochastic import StochasticClassifier, raw_intercept
 from fastlr.stopping import EarlyStopping

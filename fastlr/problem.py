@@ -117,8 +117,12 @@ class LinearProblem:
 
     def rows(self, index):
         """The problem's loss on some rows alone; of use for `loss_gradient` only."""
-        loss = replace(self.loss, y=self.loss.y[index], s=self.loss.s[index])
-        return replace(self, data=Data(self.data.X[index]), loss=loss)
+        return replace(self, data=Data(self.data.X[index]), loss=self.loss.rows(index))
+
+    def sample(self, m, rng):
+        """The problem of a sample of about m rows, in memory, whose weights are scaled up."""
+        data, loss = self.data.sample(m, self.loss, rng)
+        return replace(self, data=data, loss=loss, moments=data.moments(loss))
 
     def scaled(self, factor):
         """The problem with all weights of the loss times `factor`: another C on the same data."""

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlr import minibatch, validate
-from fastlr.base import ProbabilityClassifier, feature_units, stored_dtype, thread_count
-from fastlr.data import Data
+from fastlr.base import ProbabilityClassifier, feature_units, stored_dtype
+from fastlr.data import Data, thread_count
 from fastlr.losses import Softmax
 from fastlr.progress import progress_of
 from fastlr.stopping import EarlyStopping

@@ -167,6 +167,10 @@ def has_finite_sum(X):
 def features(estimator, X, *, reset):
     """X as kernels read it. With `reset`, records names and number of features on the estimator."""
     Mapping(X).check()  # before the first look at it
+    if hasattr(X, "from_parquet"):
+        raise TypeError(
+            "X must be an array here; found Blocks, which the fits of LogisticRegression and SGDClassifier take."
+        )
     if not reset and _passes_as_it_is(estimator, X):
         return X
     _refuse_in_disguise(X, "X", "mM")
@@ -298,6 +302,17 @@ def distinct(labels, name):
     return found
 
 
+def require_two(classes):
+    """Raises unless there are at least two classes."""
+    if len(classes) == 0:
+        raise ValueError("classes must be at least 2; found none.")
+    if len(classes) < 2:
+        raise ValueError(
+            f"This solver needs samples of at least 2 classes in the data, but the data contains only "
+            f"one class: {classes.tolist()[0]!r}."
+        )
+
+
 def encode(y, classes, name="y"):
     """Labels to int32 class numbers; refuses labels that are not among the classes."""
     try:
@@ -312,7 +327,7 @@ def encode(y, classes, name="y"):
     return codes.astype(np.int32)
 
 
-def _unit(X):
+def unit(X):
     """The largest value of an integer type; 1 for anything else."""
     dtype = getattr(X, "dtype", None)
     dtypes = set(getattr(X, "dtypes", ()))  # of a DataFrame
@@ -377,18 +392,12 @@ def training(estimator, X, y, sample_weight=None, classes=None, *, reset=True):
             f"X and y must have the same number of rows; found {X.shape[0]} in X and {len(y)} in y."
         )
     found = distinct(y, "y") if classes is None else distinct(classes, "classes")
-    if len(found) == 0:
-        raise ValueError("classes must be at least 2; found none.")
-    if len(found) < 2:
-        raise ValueError(
-            f"This solver needs samples of at least 2 classes in the data, but the data contains only "
-            f"one class: {found.tolist()[0]!r}."
-        )
+    require_two(found)
     attributes = {
         name: value for name, value in vars(probe).items() if name in ("n_features_in_", "feature_names_in_")
     }
     weight = weights(sample_weight, X.shape[0])
-    return Training(X, encode(y, found), found, weight, _unit(given), attributes)
+    return Training(X, encode(y, found), found, weight, unit(given), attributes)
 
 
 def balanced(class_weight, classes, y, weight):
@@ -402,17 +411,36 @@ def balanced(class_weight, classes, y, weight):
     """
     if class_weight is None:
         return weight
+    factors = class_factors(class_weight, classes, np.bincount(y, weights=weight, minlength=len(classes)), y)
+    weight = weight * factors[y]
+    if isinstance(class_weight, dict):
+        return weights(weight, len(y), "class_weight, times sample_weight,")
+    return weight
+
+
+def class_factors(class_weight, classes, mass, y=None):
+    """What the weights of each class are multiplied by, shape (K,).
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    classes : class labels
+    mass : array of shape (K,)
+        Sums of the weights of each class.
+    y : class numbers of the rows, optional
+        By default all classes are there.
+    """
+    if class_weight is None:
+        return np.ones(len(classes))
     if not isinstance(class_weight, dict) and not (
         isinstance(class_weight, str) and class_weight == "balanced"
     ):
         raise ValueError(f"class_weight must be a dict, 'balanced' or None; found {class_weight!r}.")
     if isinstance(class_weight, dict):
         with about("class_weight"):
-            factors = compute_class_weight(class_weight, classes=classes, y=classes[y])
-        return weights(weight * factors[y], len(y), "class_weight, times sample_weight,")
+            return compute_class_weight(class_weight, classes=classes, y=classes if y is None else classes[y])
     # As scikit-learn's, of the classes that are there: one without weight has no rows.
-    mass = np.bincount(y, weights=weight, minlength=len(classes))
     present = mass > 0
     factors = np.ones(len(classes))
     factors[present] = mass.sum() / (np.count_nonzero(present) * mass[present])
-    return weight * factors[y]
+    return factors

@@ -13,7 +13,7 @@ FLOORS = [
     {"callbacks", "terminal", "crew", "typing"},
     {"validate", "data", "blas", "npz", "atomic", "memory", "_version"},
     {"losses", "penalties"},
-    {"problem", "certificate", "screening"},
+    {"problem", "certificate", "screening", "blocks"},
     {"solvers", "minibatch", "stopping", "progress"},
     {"peers", "base", "stochastic", "linear_model", "neural_network"},
     {"plots", "metrics", "model_selection", "persistence", "__init__"},

@@ -27,8 +27,7 @@ from fastlr import (
     SGDClassifier,
 )
 from fastlr import data as data_module
-from fastlr.base import thread_count
-from fastlr.data import available_threads
+from fastlr.data import available_threads, thread_count
 
 
 @pytest.fixture
@@ -255,7 +254,7 @@ def test_limits_of_others():
 
 
 def test_limits_of_the_environment():
-    code = "from fastlr.base import thread_count; print(thread_count(None))"
+    code = "from fastlr.data import thread_count; print(thread_count(None))"
     for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
         environment = {**os.environ, name: "1"}
         assert (

@@ -12,9 +12,8 @@ from fastlr.base import (
     ScoreClassifier,
     finite_scores,
     stored_dtype,
-    thread_count,
 )
-from fastlr.data import Data
+from fastlr.data import Data, thread_count
 from fastlr.typing import Features, Floats
 
 

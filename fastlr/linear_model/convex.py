@@ -178,7 +178,7 @@ class Solution:
 def _weights(problems, points):
     """coef and intercept of a model from the points of its problems, each (W, b)."""
     models = [problem.unpack(*point) for problem, point in zip(problems, points, strict=True)]
-    stored = stored_dtype(problems[0].data.X)
+    stored = stored_dtype(problems[0].data)
     coef, intercept = (np.concatenate(part).astype(stored, copy=False) for part in zip(*models, strict=True))
     return coef, intercept
 
@@ -213,7 +213,7 @@ def _null_result(problem, limits):
     """What is known without a pass over X when there is no time to begin: the null model. As the loss is
     never negative, its objective is a bound on its gap."""
     F, status = float(problem.null_objective), limits.reached
-    W, b = problem.as_stored(*problem.start(np.float64), stored_dtype(problem.data.X))
+    W, b = problem.as_stored(*problem.start(np.float64), stored_dtype(problem.data))
     history = {"objective": [F], "dual_gap": [F], "time": [time.perf_counter() - limits.began]}
     return Result(W, b, F, F, 1.0, F == 0, "converged" if F == 0 else status, 0, history)
 
@@ -242,14 +242,20 @@ class ConvexClassifier(LinearScores):
     solver_reason_: str
 
     def fit(
-        self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None, max_time: float | None = None
+        self,
+        X: Features,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        max_time: float | None = None,
     ) -> Self:
         """Fits the model.
 
         Parameters
         ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
+        X : {array, CSR matrix} of shape (n_samples, n_features), or Blocks
+            uint8, float32 and float64 are read as they are, from memory or from a file that is mapped into
+            it; CSR as float32 or float64. LogisticRegression takes :class:`fastlr.Blocks`, too, whatever
+            their size, which hold labels and weights themselves.
         y : array of shape (n_samples,)
         sample_weight : array of shape (n_samples,), optional
         max_time : float, optional
@@ -269,7 +275,7 @@ class ConvexClassifier(LinearScores):
         """
         limits = Limits.of(max_time)
         self._check_parameters(max_time)
-        training = validate.training(self, X, y, sample_weight)
+        training = self._training(X, y, sample_weight)
         problems = self._problems(training, *self._strengths())
         start = self._last_solution(problems, training.classes)
         subtasks = self.max_iter if len(problems) == 1 else len(problems)
@@ -281,6 +287,10 @@ class ConvexClassifier(LinearScores):
         if solution.status not in ("converged", "stopped"):
             self._warn()
         return self
+
+    def _training(self, X, y, sample_weight):
+        """The checked data of a fit."""
+        return validate.training(self, X, y, sample_weight)
 
     def _check_parameters(self, max_time=None):
         """Raises ValueError for a parameter that makes no sense."""
@@ -351,7 +361,7 @@ class ConvexClassifier(LinearScores):
         result = minimise(
             problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, goal=further,
             max_iter=max_iter, max_time=limits.max_time, began=limits.began, pace=solver.pace,
-            stored=stored_dtype(problem.data.X), report=report,
+            stored=stored_dtype(problem.data), report=report,
         )  # fmt: skip
         if result.status == "interrupted":
             limits.stop.set()

@@ -29,9 +29,9 @@ from sklearn.utils.metadata_routing import (
 )
 
 from fastlr import memory, validate
-from fastlr.base import stored_dtype, thread_count
+from fastlr.base import stored_dtype
 from fastlr.blas import single_threaded
-from fastlr.data import Data
+from fastlr.data import Data, thread_count
 from fastlr.linear_model.convex import CUT_SHORT, ENDINGS, ConvexClassifier, Limits, worst
 from fastlr.linear_model.path import at, cut_short, fit_path, warn_unless_converged, with_ratio
 from fastlr.progress import progress_of

@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from fastlr import validate
-from fastlr.base import feature_units, thread_count
-from fastlr.data import Data
+from fastlr import blocks, validate
+from fastlr.base import feature_units
+from fastlr.data import Data, thread_count
 from fastlr.linear_model.base import LinearClassifier
 from fastlr.linear_model.convex import ConvexClassifier, centre
-from fastlr.losses import Softmax
+from fastlr.losses import Softmax, SoftmaxOfBlocks
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 from fastlr.solvers import NAMES
@@ -205,16 +205,24 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         l1_ratio = {"l1": 1.0, "l2": 0.0}.get(self.penalty, self.l1_ratio or 0.0)
         return float(self.C), float(l1_ratio), 1.0 - l1_ratio
 
+    def _training(self, X, y, sample_weight):
+        return blocks.training(self, X, y, sample_weight)
+
     def _problems(self, training, factor, l1, l2, data=None):
         """The one problem of all classes, with `factor` times the losses and these strengths."""
         K = len(training.classes)
-        if data is None:
-            data = Data(training.X, thread_count(self.n_threads))
-            data.require_memory(K if K > 2 else 1)
-        weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
-        loss = Softmax(training.y, factor * weight, K)
+        if isinstance(training, blocks.BlockTraining):
+            factors, data = training.class_factors(self.class_weight), training.data
+            loss = SoftmaxOfBlocks(factor * factors, data.look.mass)
+            plain = SoftmaxOfBlocks(np.ones(K), data.look.mass)
+        else:
+            if data is None:
+                data = Data(training.X, thread_count(self.n_threads))
+                data.require_memory(K if K > 2 else 1)
+            weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
+            loss = Softmax(training.y, factor * weight, K)
+            plain = Softmax(training.y, training.weight, K)
         # As of a StandardScaler, which knows no class weights.
-        plain = Softmax(training.y, training.weight, K)
         moments = spread = data.moments(loss)
         if self.scaling == "standard" and self.class_weight is not None:
             spread = data.moments(plain)

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from fastlr import peers, validate
-from fastlr.base import feature_units, thread_count
-from fastlr.data import Data
+from fastlr.base import feature_units
+from fastlr.data import Data, thread_count
 from fastlr.linear_model.convex import ConvexClassifier, centre
 from fastlr.losses import Softmax, SquaredHinge
 from fastlr.penalties import ElasticNet

@@ -88,7 +88,7 @@ class _Run:
         if problem.null_objective > 0:
             return self.tol * problem.null_objective
         # Only one class has weight. The infimum is 0, for an infinite intercept; the loss keeps it finite.
-        return 1e-8 * problem.loss.n_classes * problem.loss.s.sum()
+        return 1e-8 * problem.loss.n_classes * problem.loss.class_mass.sum()
 
     @property
     def gap(self):

@@ -16,6 +16,8 @@ CSR rows take the same steps, a feature's own steps being delayed until a row ho
 Shapes: n samples, d features, K score columns.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastlr._kernels import lagged
@@ -75,11 +77,24 @@ def _curvature(problem, rows, m, W, b, h, L):
     return 2 * L * (L * (m * ahead - f) / norm + 1)
 
 
+@dataclass(frozen=True)
+class Tilt:
+    """Terms <G, W> + <G_b, b> + sum_kj curvatures_j / 2 W_kj^2 beside the objective; G is (K, d), G_b (K,),
+    curvatures (d,)."""
+
+    G: np.ndarray
+    G_b: np.ndarray
+    curvatures: np.ndarray
+
+
 class _Table:
     """The blocks, their stored residuals, and the sums of their stored gradients."""
 
-    def __init__(self, problem, order, size, dtype):
+    def __init__(self, problem, order, size, dtype, tilt):
         K = problem.loss.n_columns
+        self.tilt, self.curvatures = tilt, problem.penalty.curvatures
+        if tilt is not None:
+            self.curvatures = self.curvatures + tilt.curvatures
         self.problem, self.order, self.size = problem, order, size
         self.m = -(-len(order) // size)
         self.shift = problem.shift.astype(dtype)
@@ -101,7 +116,7 @@ class _Table:
     def _visit(self, draws, W, b, eta, h, fit_intercept):
         data, loss, penalty = self.problem.data, self.problem.loss, self.problem.penalty
         step = np.minimum(eta / h, np.finfo(W.dtype).max)  # of a feature that is hardly more than zero
-        cut, keep = step * penalty.thresholds, 1 / (1 + step * penalty.curvatures)
+        cut, keep = step * penalty.thresholds, 1 / (1 + step * self.curvatures)
         common = data.rows, loss.y, loss.s, self.order, self.size, draws, eta, fit_intercept
         if data.is_sparse:
             lagged.saga_steps(
@@ -117,8 +132,11 @@ class _Table:
     def fill(self, W, b, h):
         """Stores the gradients at (W, b). At W = 0 they follow from the column sums; elsewhere every
         block is visited by a step of size zero."""
-        if W.any():
+        if W.any() or self.tilt is not None:
             yield from self.visit(np.arange(self.m), W.copy(order="K"), b.copy(), 0.0, h, False)
+            if self.tilt is not None:
+                self.average += self.tilt.G + np.multiply.outer(self.tilt.G_b, self.problem.shift)
+                self.average_b += self.tilt.G_b
             return
         problem, loss = self.problem, self.problem.loss
         z = b.astype(np.float64)
@@ -130,13 +148,13 @@ class _Table:
         self.average += np.multiply.outer(self.average_b, problem.shift)
 
 
-def saga(problem, W, b, rng, dtype):
-    """Yields (W, b) after each epoch."""
+def saga(problem, W, b, rng, dtype, tilt=None):
+    """Yields (W, b) after each epoch; with a `tilt`, of the problem with its terms."""
     data = problem.data
     W, b = data.weights(len(b), dtype) + W.astype(dtype), b.astype(dtype)
     yield W, b
 
-    table = _Table(problem, rng.permutation(data.n), max(1, min(_BLOCK, data.n // 8)), dtype)
+    table = _Table(problem, rng.permutation(data.n), max(1, min(_BLOCK, data.n // 8)), dtype, tilt)
     h = _metric(problem)
     yield from table.fill(W, b, h)
 

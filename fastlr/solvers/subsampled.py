@@ -1,0 +1,69 @@
+"""All rows' gradient, a sample's curvature: min_W,b  sum_i s_i loss_i + penalty.
+
+For more rows than memory holds, or than one cares to read often: a pass over all of them is a sum over
+blocks, wherever these lie.
+
+1. draw a sample of the rows, which is kept in memory, and start from its solution, by SAGA;
+2. certify: the gradient G of all rows at W, in one pass;
+3. minimise, by some epochs of SAGA on the sample,
+
+       F_S(V) + <G - G_S, V> + hold/2 sum_kj q_j (V_kj - W_kj)^2,
+
+   whose gradient at W is that of all rows (Shamir, Srebro and Zhang 2014: the error shrinks by that of the
+   sample's Hessian, about sqrt(weights / rows of the sample)); q_j bounds the curvature that feature j has
+   in all rows and not in the sample;
+4. where the objective has risen, hold harder and do 3 again.
+
+Shapes: n samples, m rows of the sample, d features, K score columns.
+"""
+
+import numpy as np
+
+from fastlr.certificate import certify
+from fastlr.solvers.saga import Tilt, saga
+
+_SAMPLE_BYTES = 128e6
+_EPOCHS = 20
+_START_TOL = 1e-3  # of the sample's solution, which is that far from that of all rows
+_HOLD, _LESS, _MORE, _MOST = 0.1, 0.5, 8.0, 1e6
+_EVERYWHERE = 0.01  # of all the curvature of a feature, as if the sample lacked it
+
+
+def _epochs(steps, count):
+    """The last of so many iterates; yields None now and then."""
+    next(steps)
+    while count:
+        iterate = steps.send(None)
+        count -= iterate is not None
+        yield None
+    return tuple(part.astype(np.float64) for part in iterate)
+
+
+def _second_moment(problem):
+    moments = problem.moments
+    return moments.variance + (moments.mean - problem.shift) ** 2
+
+
+def subsampled(problem, W, b, rng, dtype):
+    """Yields (W, b) after each step; ends where holding harder does not help."""
+    at = yield None
+    part = problem.sample(max(1, int(_SAMPLE_BYTES / problem.data.row_bytes)), rng)
+    yield None
+    if at is None:
+        W, b = W.astype(np.float64), b.astype(np.float64)
+        if not W.any():
+            W, b = yield from _epochs(saga(part, W, b, rng, dtype), _EPOCHS)
+        at = (yield W, b) or certify(problem, W, b)
+    second = _second_moment(problem)
+    missing = np.maximum(second - _second_moment(part), 0) + _EVERYWHERE * second
+    missing *= problem.loss.curvature * problem.loss.class_mass.sum()
+    hold = _HOLD
+    while hold < _MOST:
+        _, G, G_b = part.loss_gradient(at.W, at.b)
+        held = hold * missing
+        tilt = Tilt(at.G - G - held * at.W, at.G_b - G_b, held)
+        W, b = yield from _epochs(saga(part, at.W, at.b, rng, dtype, tilt), _EPOCHS)
+        new = (yield W, b) or certify(problem, W, b)
+        better = new.objective < at.objective
+        hold = max(_LESS * hold, _HOLD) if better else _MORE * hold
+        at = new if better else at

@@ -1,0 +1,212 @@
+"""Fits to blocks find what fits to one array find, with the same certificate."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_digits, make_classification
+
+from fastlr import Blocks, LinearSVC, LogisticRegression
+from fastlr.blocks import LocalParts, ahead, look_at, merge_moments, moments
+from fastlr.data import Data
+from fastlr.losses import Softmax
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X, y, np.random.default_rng(0).random(len(y))
+
+
+CUTS = [0, 7, 500, 500, 1300, 1797]  # uneven, and one of them empty
+
+
+def cut(*arrays, cuts=CUTS):
+    pairs = zip(cuts[:-1], cuts[1:], strict=True)
+    return [tuple(array[a:b] for array in arrays) for a, b in pairs if b > a]
+
+
+KINDS = {
+    "float64": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "uint8": lambda X: X.astype(np.uint8),
+    "F": np.asfortranarray,
+    "CSR": sp.csr_array,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"penalty": "l1"},
+        {"penalty": "l2", "class_weight": "balanced"},
+        {"l1_ratio": 0.5, "class_weight": {3: 2.0}, "fit_intercept": False},
+        {"penalty": "l1", "scaling": "standard", "class_weight": "balanced"},
+    ],
+    ids=["l1", "l2", "elasticnet", "standard"],
+)
+def test_same_optimum(digits, kind, parameters):
+    X, y, weight = digits
+    X = KINDS[kind](X)
+    one = LogisticRegression(C=0.01, tol=1e-6, **parameters).fit(X, y, weight)
+    many = LogisticRegression(C=0.01, tol=1e-6, random_state=0, **parameters).fit(Blocks(cut(X, y, weight)))
+    assert many.converged_
+    assert many.solver_ == "subsampled"
+    np.testing.assert_allclose(many.null_objective_, one.null_objective_, rtol=1e-12)
+    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+    assert many.coef_.dtype == one.coef_.dtype
+
+
+def test_two_classes_and_names(digits):
+    pandas = pytest.importorskip("pandas")
+    X, y, _ = digits
+    frame, labels = pandas.DataFrame(X[y < 2]).add_prefix("p"), np.array(["zero", "one"])[y[y < 2]]
+    blocks = Blocks([(frame[:100], labels[:100]), (frame[100:], labels[100:])])
+    many = LogisticRegression(C=0.01, tol=1e-6).fit(blocks)
+    one = LogisticRegression(C=0.01, tol=1e-6).fit(frame, labels)
+    assert many.feature_names_in_.tolist() == list(frame.columns)
+    assert many.classes_.tolist() == ["one", "zero"]
+    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "subsampled"])
+def test_solvers_that_need_sums_only(digits, solver):
+    X, y, _ = digits
+    fits = [
+        LogisticRegression(C=0.01, solver=solver, tol=1e-5, random_state=0).fit(*data)
+        for data in [(X, y), (Blocks(cut(X, y)), None)]
+    ]
+    assert all(fit.converged_ for fit in fits)
+    assert abs(fits[0].objective_ - fits[1].objective_) <= sum(fit.dual_gap_ for fit in fits)
+
+
+def test_a_small_sample_finds_the_optimum_of_all_rows(monkeypatch):
+    """Of 20,000 rows a tenth is in memory; one feature is there in few rows only."""
+    from importlib import import_module
+
+    monkeypatch.setattr(import_module("fastlr.solvers.subsampled"), "_SAMPLE_BYTES", 2000 * 30 * 8)
+    X, y = make_classification(20_000, 30, n_informative=10, n_classes=4, random_state=0)
+    X[:, 7] = 0
+    X[:12, 7] = 30
+    for penalty in ("l1", "l2"):
+        one = LogisticRegression(penalty=penalty, C=0.001, tol=1e-6).fit(X, y)
+        clf = LogisticRegression(penalty=penalty, C=0.001, tol=1e-6, random_state=0)
+        many = clf.fit(Blocks(cut(X, y, cuts=range(0, 20_001, 5000))))
+        assert many.converged_
+        assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+
+
+def test_moments_add_up(digits):
+    X, y, weight = digits
+    X = X + 1e6  # digits of the variance are lost where sums of squares are added
+    weight[:7] = 0  # the first block has no weight
+    estimator = LogisticRegression()
+    blocks = cut(X, y, weight)
+    look = look_at(estimator, blocks)
+    estimator.n_features_in_ = look.d
+    parts = LocalParts(blocks, estimator, np.arange(10), look.n, 1)
+
+    class Loss:
+        def of(self, y, s):
+            return Softmax(y, s, 10)
+
+    mass, found = parts.reduce(moments, merge_moments, Loss())
+    expected = Data(X).moments(Softmax(y.astype(np.int32), weight, 10))
+    np.testing.assert_allclose(mass, weight.sum())
+    for name in ("label_sums", "total", "mean", "low", "high"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
+    np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-9, atol=1e-9)
+
+
+def test_source_is_read_again_from_its_beginning(digits):
+    X, y, _ = digits
+    passes = []
+
+    def source():
+        passes.append(0)
+        for block in cut(X, y):
+            passes[-1] += 1
+            yield block
+
+    LogisticRegression(C=0.01).fit(Blocks(source))
+    assert len(passes) > 3
+    assert set(passes) == {4}
+
+
+def test_blocks_are_read_ahead_and_errors_come_through():
+    def source():
+        yield 1
+        raise OSError("gone")
+
+    items = ahead(source())
+    assert next(items) == 1
+    with pytest.raises(OSError, match="gone"):
+        next(items)
+
+
+def test_bad_blocks(digits):
+    X, y, weight = digits
+    clf = LogisticRegression(C=0.01).fit(Blocks(cut(X, y)))
+    before = clf.coef_.copy()
+    refused = [
+        (TypeError, "can be read again", lambda: Blocks(block for block in cut(X, y))),
+        (TypeError, "can be read again", lambda: Blocks(3)),
+        (ValueError, "y must be None", lambda: clf.fit(Blocks(cut(X, y)), y)),
+        (ValueError, "sample_weight must be None", lambda: clf.fit(Blocks(cut(X, y)), None, weight)),
+        (ValueError, "at least one block", lambda: clf.fit(Blocks([]))),
+        (ValueError, r"must be \(X, y\)", lambda: clf.fit(Blocks([X, X]))),
+        (ValueError, "one type", lambda: clf.fit(Blocks([(X, y), (X.astype(np.float32), y)]))),
+        (ValueError, "features", lambda: clf.fit(Blocks([(X, y), (X[:, :5], y)]))),
+        (ValueError, "same number of rows", lambda: clf.fit(Blocks([(X, y[:5])]))),
+        (ValueError, "NaN", lambda: clf.fit(Blocks([(X, y), (X * np.nan, y)]))),
+        (ValueError, "only zeros", lambda: clf.fit(Blocks([(X, y, 0 * weight)]))),
+        (ValueError, "2 classes", lambda: clf.fit(Blocks([(X, 0 * y)]))),
+        (ValueError, "in blocks", lambda: clf.set_params(solver="newton-cd").fit(Blocks(cut(X, y)))),
+        (TypeError, "LogisticRegression", lambda: LinearSVC().fit(Blocks(cut(X, y)), y)),
+    ]
+    for kind, message, work in refused:
+        with pytest.raises(kind, match=message):
+            work()
+    np.testing.assert_array_equal(clf.coef_, before)
+
+
+def test_blocks_that_change(digits):
+    X, y, _ = digits
+    calls = []
+
+    def source():
+        calls.append(None)
+        return iter(cut(X, y)[: 4 if len(calls) < 3 else 3])
+
+    with pytest.raises(ValueError, match="the same blocks each time"):
+        LogisticRegression().fit(Blocks(source))
+
+
+def test_a_class_that_only_one_block_has(digits):
+    X, y, _ = digits
+    order = np.argsort(y, kind="stable")
+    many = LogisticRegression(C=0.01, tol=1e-6, random_state=0).fit(Blocks(cut(X[order], y[order])))
+    one = LogisticRegression(C=0.01, tol=1e-6).fit(X, y)
+    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+
+
+def test_parquet(digits, tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    X, y, weight = digits
+    X = X.astype(np.uint8)
+    columns = {f"p{j}": X[:, j] for j in range(64)} | {"digit": y, "weight": weight}
+    for number, rows in enumerate((slice(0, 900), slice(900, None))):
+        table = arrow.table({name: values[rows] for name, values in columns.items()})
+        parquet.write_table(table, tmp_path / f"{number}.parquet")
+    blocks = Blocks.from_parquet(tmp_path, target="digit", weight="weight", batch_size=500)
+    many = LogisticRegression(C=0.01, tol=1e-6, scaling="unit", random_state=0).fit(blocks)
+    one = LogisticRegression(C=0.01, tol=1e-6, scaling="unit").fit(X, y, weight)
+    assert {block[0].dtype.name for block in blocks} == {"uint8"}
+    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+    with pytest.raises(ValueError, match="no column 'figure'"):
+        Blocks.from_parquet(tmp_path, target="figure")
+    # One column of lists of one length holds all features.
+    lists = arrow.FixedSizeListArray.from_arrays(arrow.array(X.ravel()), 64)
+    parquet.write_table(arrow.table({"image": lists, "digit": y}), tmp_path / "lists.feather")
+    again = Blocks.from_parquet(tmp_path / "lists.feather", target="digit")
+    np.testing.assert_array_equal(np.concatenate([block[0] for block in again]), X)

@@ -35,24 +35,30 @@ class Task:
     data: dict
     known: dict
 
-    def begin(self):
-        self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+    def _what(self, fitted):
+        """What callbacks are given; attributes are asked for if one of them takes a model."""
+
+        def attributes():
+            found = fitted()
+            return None if found is None else {**self.known, **found}
+
+        others = None if fitted is None else attributes
+        return {"estimator": self.estimator, "reconstruction_attributes": others, **self.data}
+
+    def begin(self, fitted=None):
+        """Begins the task; `fitted` returns the other attributes of a fit that ended here. Without it, and
+        where it returns None, callbacks get no model."""
+        self.context.call_on_fit_task_begin(**self._what(fitted))
         return self
 
-    def subtask(self, name, max_subtasks=0):
+    def subtask(self, name, max_subtasks=0, fitted=None):
         """The next task within this one, begun."""
         context = self.context.subcontext(task_name=name, max_subtasks=max_subtasks)
-        return Task(self.estimator, context, self.data, self.known).begin()
+        return Task(self.estimator, context, self.data, self.known).begin(fitted)
 
     def end(self, fitted=None):
-        """Ends the task; returns whether a callback asks to end those beside it.
-
-        `fitted` returns the other attributes of a fit that ends here; without it, callbacks get no model.
-        """
-        attributes = None if fitted is None else lambda: {**self.known, **fitted()}
-        return self.context.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
-        )
+        """Ends the task; returns whether a callback asks to end those beside it. `fitted` as of `begin`."""
+        return self.context.call_on_fit_task_end(**self._what(fitted))
 
 
 def _nothing(estimator):

@@ -9,6 +9,7 @@ import math
 import numbers
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
@@ -107,7 +108,7 @@ class Progress:
         """The progress of problem k of the `total` that a model has."""
         if total == 1:
             return self
-        task = None if self.task is None else self.task.subtask("problem", max_iter)
+        task = None if self.task is None else self.task.subtask("problem", max_iter + 1)
         return self.within(part=(f"problem {k + 1}/{total}", k, total), task=task)
 
     def checks(self, problem, max_iter, fitted):
@@ -141,7 +142,8 @@ class Progress:
 
 
 class Checks:
-    """Tells of the certificates of one `minimise`, and to callbacks of the iterations between them.
+    """Tells of the certificates of one `minimise`, and to callbacks of its iterates; `stop` is whether one of
+    them has asked for the end.
 
     Parameters
     ----------
@@ -154,8 +156,9 @@ class Checks:
 
     def __init__(self, progress, problem, max_iter, fitted):
         self.progress, self.problem, self.max_iter, self.fitted = progress, problem, max_iter, fitted
-        self.n_iter, self.n_told, self.check, self.points = 0, 0, None, []
+        self.n_iter, self.check, self.points, self.stop = 0, None, [], False
         self.began = progress.clock()
+        self.task = None if progress.task is None else progress.task.subtask("iteration")
 
     def tick(self, n_iter):
         """Some time has passed, and so many iterations have been begun."""
@@ -174,17 +177,20 @@ class Checks:
         if self.progress.line is not None:
             self.points.append((self.progress.clock() - self.began, check.gap))
             self.progress.line.show(self._parts)
-        return self.progress.task is not None and self._tell(check)
+        return self.stop
 
-    def _tell(self, check):
-        """Tells callbacks of the iterations since the last check; only the last one has a model."""
-        stop = False
-        for n_iter in range(self.n_told + 1, check.n_iter + 1):
-            is_last = n_iter == check.n_iter
-            task = self.progress.task.subtask("iteration")
-            stop |= task.end((lambda: self.fitted(check.W, check.b)) if is_last else None)
-        self.n_told = check.n_iter
-        return stop
+    def take(self, W, b):
+        """Tells callbacks of an iterate. Whether another one follows is not known yet: its task begins, and
+        is empty if none does, as in scikit-learn."""
+        if self.task is not None:
+            fitted = partial(self.fitted, W, b)
+            self.stop |= self.task.end(fitted)
+            self.task = self.progress.task.subtask("iteration", fitted=fitted)
+
+    def close(self):
+        """There are no more iterates."""
+        if self.task is not None:
+            self.task.end()
 
     def _parts(self):
         part = f"{self.progress.part[0]}, " if self.progress.part else ""

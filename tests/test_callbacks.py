@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,13 +29,14 @@ class Listener:
 
     def __init__(self, raises=None, stops=lambda context: False):
         self.raises, self.stops = raises, stops
-        self.heard, self.models, self.given = [], [], []
+        self.heard, self.starts, self.models, self.given = [], [], [], []
 
     def setup(self, estimator, context):
         self.hear("setup", context)
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator, context, *, fitted_estimator):
         self.hear("begin", context)
+        self.starts.append(fitted_estimator)
 
     def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
         self.hear("end", context)
@@ -76,7 +78,7 @@ def test_tasks_begin_and_end_in_order(clf):
 
 def test_subtasks():
     for clf, name, count in (
-        (ESTIMATORS[0], "iteration", lambda clf: clf.n_iter_[0]),
+        (ESTIMATORS[0], "iteration", lambda clf: clf.n_iter_[0] + 1),  # the last one is empty
         (ESTIMATORS[1], "problem", lambda clf: 3),
         (ESTIMATORS[2], "epoch", lambda clf: 4),
         (ESTIMATORS[3], "fit", lambda clf: 1 + 3 * 2),
@@ -111,15 +113,32 @@ def test_models_on_the_way(clf):
         np.testing.assert_allclose(log_p, -np.array(clf.history_["loss"]), rtol=1e-10)
 
 
-def test_a_certified_model_on_the_way_is_the_best_so_far():
-    clf, listener = fit(LogisticRegression(solver="saga", tol=1e-6, C=0.1, random_state=4))
+@pytest.mark.parametrize("solver", ["saga", "lbfgs"])
+def test_iterates_before_and_after(solver):
+    clf, listener = fit(LogisticRegression(solver=solver, tol=1e-6, C=0.1, random_state=4))
+    iterates = listener.models[:-2]
+    assert len(iterates) == clf.n_iter_[0] > 5
     objectives = []
-    for model in [model for model in listener.models if model is not None][:-1]:
+    for model in iterates:
         loss = -model.predict_log_proba(X)[np.arange(150), Y].sum()
         objectives.append(0.1 * loss + (model.coef_**2).sum() / 2)
-    best = np.minimum.accumulate(clf.history_["objective"])
-    np.testing.assert_allclose(objectives, best, rtol=1e-10)
-    assert len(objectives) > 1
+    for certified in clf.history_["objective"]:
+        assert np.isclose(objectives, certified, rtol=1e-10).any()
+    # Of the fit, the first iteration, and one that is begun and then left out.
+    assert listener.starts[:2] == [None, None] and listener.models[-2] is None
+    for before, after in zip(listener.starts[2:], iterates, strict=True):
+        np.testing.assert_array_equal(before.coef_, after.coef_)
+
+
+def test_an_iterate_that_is_not_finite_is_no_model():
+    clf = LogisticRegression().set_callbacks(listener := Listener())
+    problem = clf._problems(fastlr.validate.training(clf, X, Y, None), *clf._strengths())[0]
+    with fastlr.progress.progress_of(clf, 20, (X, Y, None)) as progress:
+        report = progress.checks(problem, 20, partial(fastlr.linear_model.convex._so_far, [problem], ()))
+        for value in (0.0, np.nan, 1.0):
+            report.take(np.full((3, 4), value), np.zeros(3))
+        report.close()
+    assert [model is None for model in listener.models[:4]] == [False, True, False, True]
 
 
 def test_data_are_those_of_the_user():
@@ -225,7 +244,7 @@ def test_a_callback_ends_a_certified_fit():
         stops=lambda context: context.task_id == 4,
     )
     assert (clf.status_, clf.converged_) == ("stopped", False)  # without a warning
-    assert clf.n_iter_[0] == listener.count("end", "iteration") >= 5
+    assert clf.n_iter_[0] == 5 and listener.count("end", "iteration") == 6
     assert clf.dual_gap_ > 1e-9 * clf.null_objective_
     assert "a callback asked for it" in clf.explain()
 

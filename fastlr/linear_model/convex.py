@@ -123,7 +123,8 @@ class Limits:
 
 
 def _watched(steps, stop, report):
-    """The iterates of a solver, until another thread says stop: to `minimise` that is an interrupt."""
+    """The iterates of a solver, until a callback says stop, or another thread: to `minimise` that is an
+    interrupt."""
     told, n_iter = None, -1  # what comes first is the start
     while True:
         if stop.is_set():
@@ -135,7 +136,11 @@ def _watched(steps, stop, report):
         except StopIteration:
             return
         n_iter += n_iter < 0 or iterate is not None
+        if report is not None and iterate is not None and n_iter > 0:
+            report.take(*iterate)
         told = yield iterate
+        if report is not None and report.stop:
+            return
 
 
 @dataclass(frozen=True)
@@ -184,8 +189,13 @@ def _weights(problems, points):
 
 
 def _so_far(problems, results, W, b):
-    """What a callback needs of the model while a problem is at (W, b): later ones have their null models."""
-    points = [*((result.W, result.b) for result in results), (W, b)]
+    """What a callback needs of the model while a problem is at (W, b), None where that is not finite: later
+    ones have their null models."""
+    with np.errstate(over="ignore", invalid="ignore"):  # weights beyond the stored type, or NaN
+        here = problems[len(results)].as_stored(W, b, stored_dtype(problems[0].data.X))
+    if not all(np.isfinite(part).all() for part in here):
+        return None
+    points = [*((result.W, result.b) for result in results), here]
     points += [problem.start(np.float64) for problem in problems[len(points) :]]
     return dict(zip(("coef_", "intercept_"), _weights(problems, points), strict=True))
 
@@ -278,7 +288,7 @@ class ConvexClassifier(LinearScores):
         training = self._training(X, y, sample_weight)
         problems = self._problems(training, *self._strengths())
         start = self._last_solution(problems, training.classes)
-        subtasks = self.max_iter if len(problems) == 1 else len(problems)
+        subtasks = self.max_iter + 1 if len(problems) == 1 else len(problems)
         deadline = limits.began + limits.max_time
         known = {**training.attributes, "classes_": training.classes}
         with progress_of(self, subtasks, (X, y, sample_weight), known, deadline) as progress:
@@ -341,6 +351,8 @@ class ConvexClassifier(LinearScores):
             if stop and not result.converged:
                 result = replace(result, status="stopped")
             results.append(result)
+            if report is not None:
+                report.close()
             if inner.task is not progress.task:
                 stop |= inner.task.end()
         return Solution.of(problems, results, solver.name, reason)

@@ -4,11 +4,13 @@ import itertools
 import signal
 import sys
 import threading
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastlr import LinearSVC, LinearSVCCV, LogisticRegression, LogisticRegressionCV, logistic_path
@@ -76,6 +78,26 @@ def assert_whole(clf, X, y, status):
     text = clf.explain()
     assert ENDINGS[status][0] in text and clf.solver_reason_ in text
     assert f"lies between {clf.objective_ - clf.dual_gap_:.10g} and {clf.objective_:.10g}" in text
+
+
+# ---- max_iter -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", list(ESTIMATORS)[:4])
+def test_without_an_iteration_there_are_zeros_or_the_warm_start(name, n_classes):
+    X, y = toy(n_classes)
+    solved = clone(ESTIMATORS[name]).set_params(tol=1e-6, max_iter=1000, warm_start=True).fit(X, y)
+    clf = clone(solved).set_params(max_iter=0, tol=1e-9)
+    with pytest.warns(ConvergenceWarning, match="max_iter=0"):
+        clf.fit(X, y)
+    assert not clf.coef_.any() and not clf.intercept_.any() and not np.any(clf.n_iter_)
+    assert clf.objective_ > clf.null_objective_
+    assert clf.objective_ - clf.dual_gap_ <= solved.objective_ <= clf.objective_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        again = clone(solved).fit(X, y).set_params(max_iter=0).fit(X, y)
+    np.testing.assert_allclose(again.coef_, solved.coef_, rtol=1e-12)
 
 
 # ---- max_time -------------------------------------------------------------------------------------

@@ -369,6 +369,8 @@ class ConvexClassifier(LinearScores):
             W[:] = start[0]
             if problem.fit_intercept:
                 b[:] = start[1] + problem.offset(start[0].astype(np.float64))
+        elif self.max_iter == 0:  # as in scikit-learn, where nothing is known without an iteration
+            b[:] = 0
         steps = solver.steps(problem, W, b, np.random.default_rng(seed), dtype)
         result = minimise(
             problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, goal=further,

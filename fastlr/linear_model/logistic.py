@@ -54,7 +54,8 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
         intercept only. Without a penalty, also when the largest gradient entry is at most `tol` times
         that at this model.
     max_iter : int, default=1000
-        Most epochs or iterations.
+        Most epochs or iterations. 0 gives the model to start from: that of the last fit with `warm_start`, or
+        zeros.
     scaling : {None, "unit", "standard"}, default=None
         "unit" divides integers by the largest value of their type, "standard" acts as a StandardScaler
         before the fit. Penalty, objective and gap refer to the scaled weights, while `coef_` and

@@ -4,6 +4,7 @@ Shapes: n samples, d features, h hidden units, K score columns (one for two clas
 """
 
 import numbers
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -189,7 +190,8 @@ class MLPClassifier(StochasticClassifier):
     history_ : dict of lists
         One value for each epoch: "loss" (mean log-loss per training row, without penalty) and "train_score"
         (accuracy), each row under the weights that its minibatch met; "time" (seconds); and, where there are
-        validation data, "val_loss" and "val_score" of the weights at its end.
+        validation data, "val_loss" and "val_score" of the weights at its end. Calls of `partial_fit` are
+        epochs without these.
     best_epoch_ : int
         Epoch whose weights are kept, counted from 1.
     n_iter_ : int
@@ -354,6 +356,14 @@ class MLPClassifier(StochasticClassifier):
             "classes_": training.classes,
             **training.attributes,
         }
+
+    def _passed(self, model, began):
+        """The history with this epoch, which has no validation data."""
+        last, (loss, score) = getattr(self, "history_", {}), model.evaluate(None)
+        times = last.get("time", [])
+        seconds = (times[-1] if times else 0.0) + time.perf_counter() - began
+        latest = {"loss": float(loss), "train_score": float(score), "time": seconds}
+        return {"history_": {name: [*last.get(name, []), value] for name, value in latest.items()}}
 
     def _peer(self):
         return peers.network(self)

@@ -2,6 +2,7 @@
 
 import copy
 import numbers
+import time
 import warnings
 from typing import Self
 
@@ -41,6 +42,10 @@ class StochasticClassifier(ProbabilityClassifier):
         _put(model)                                   the weights of a fitted estimator into a new model;
                                                       returns whether they fit
         _attributes(model, training)                  what predictions need of a model, in arrays of its own
+
+    and may define
+
+        _passed(model, began)                         attributes that tell of the epoch of a `partial_fit`
     """
 
     history_: History
@@ -69,6 +74,9 @@ class StochasticClassifier(ProbabilityClassifier):
             raise ValueError(
                 f"early_stopping must be a bool or an EarlyStopping; found {self.early_stopping!r}."
             )
+
+    def _passed(self, model, began):
+        return {}
 
     def _stopping(self):
         if isinstance(self.early_stopping, EarlyStopping):
@@ -301,7 +309,7 @@ class StochasticClassifier(ProbabilityClassifier):
         for velocity, kept in zip(model.velocities, getattr(self, "velocities_", ()), strict=False):
             velocity[:] = kept
         plan = self._plan(model.n)
-        rng = np.random.default_rng(random.randint(2**31))
+        rng, began = np.random.default_rng(random.randint(2**31)), time.perf_counter()
         order, seen = plan.order(model.n, rng), getattr(self, "t_", 0)
         model.steps(order, plan.batch_size, self._schedule().rates(seen, plan.batches(model.n)))
         self._check_finite(model, training.X)
@@ -311,6 +319,7 @@ class StochasticClassifier(ProbabilityClassifier):
             t_=seen + plan.batches(model.n),
             velocities_=[velocity.copy() for velocity in model.velocities],
             n_iter_=getattr(self, "n_iter_", 0) + 1,
+            **self._passed(model, began),
         )
         return self
 

@@ -182,6 +182,21 @@ def test_partial_fit_is_an_epoch_and_keeps_its_velocity():
         parts.partial_fit(X[start : start + 200], y[start : start + 200], classes=np.arange(10))
     np.testing.assert_allclose(parts.coefs_[0], whole.coefs_[0], rtol=1e-5, atol=1e-7)
     assert parts.t_ == whole.t_ == 6 and parts.n_iter_ == 3
+    # Each row counts under the weights that its minibatch met, here as there.
+    assert len(parts.loss_curve_) == 3 and parts.loss_ == parts.loss_curve_[-1]
+    np.testing.assert_allclose(np.mean(parts.loss_curve_), whole.loss_, rtol=1e-6)
+    np.testing.assert_allclose(np.mean(parts.history_["train_score"]), whole.history_["train_score"][0])
+    assert parts.best_loss_ == min(parts.loss_curve_) and np.all(np.diff(parts.history_["time"]) > 0)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_partial_fit_goes_on_with_the_history_of_a_fit():
+    X, y = digits()
+    model = network(max_iter=2).fit(X, y, X_val=X, y_val=y)
+    before = {name: list(values) for name, values in model.history_.items()}
+    model.partial_fit(X, y)
+    assert model.validation_scores_ is None and model.loss_curve_[:2] == before["loss"]
+    assert {len(values) for values in model.history_.values()} == {3} == {model.n_iter_}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -360,6 +360,26 @@ def test_workers_know_the_configuration():
     assert found == [True] * 3
 
 
+@pytest.mark.parametrize("l1_ratios", [(0.0,), (0.0, 0.5)])
+def test_a_plain_function_scores_one_fit_at_a_time_and_in_order(l1_ratios):
+    X, y = toy()
+    threads, seen = set(), []
+
+    def accuracy(clf, X, y):
+        threads.add(threading.get_ident())
+        seen.append(np.mean(clf.predict(X) == y))
+        return seen[-1]
+
+    options = {"Cs": [0.1, 1.0, 10.0], "cv": 4, "l1_ratios": l1_ratios, "n_threads": 3}
+    clf = LogisticRegressionCV(scoring=accuracy, **options).fit(X, y)
+    assert len(threads) == 1
+    np.testing.assert_array_equal(clf.scores_.ravel(), seen)
+    # As many at a time as n_jobs asks for, and the same scores.
+    twice = LogisticRegressionCV(scoring=accuracy, n_jobs=2, **options).fit(X, y)
+    np.testing.assert_array_equal(twice.scores_, clf.scores_)
+    assert clf.C_ == LogisticRegressionCV(**options).fit(X, y).C_
+
+
 def test_an_error_of_a_scorer_leaves_no_trace():
     def broken(clf, X, y):
         raise RuntimeError("no score today")

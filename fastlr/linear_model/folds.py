@@ -344,7 +344,11 @@ class GridClassifier(ConvexClassifier):
     def _search(self, training, folds, ratios, Cs, seed, limits, progress):
         """Fits the folds."""
         tasks = [(task, fold, l) for task, (fold, l) in enumerate(np.ndindex(len(folds), len(ratios)))]
-        n_jobs, n_threads = workers(self.n_jobs, self.n_threads, len(tasks))
+        scorer = self._scorer()
+        # A function of the user's own may not be made for threads; scikit-learn's scorers wrap one of theirs.
+        is_own = scorer is not None and not hasattr(scorer, "_score_func")
+        n_jobs = 1 if is_own and self.n_jobs is None else self.n_jobs
+        n_jobs, n_threads = workers(n_jobs, self.n_threads, len(tasks))
         # One for all, as sparse X may keep a copy by columns there.
         data = Data(training.X, n_threads)
         report = progress.fits(len(tasks) * len(Cs))

@@ -126,7 +126,8 @@ class LogisticRegressionCV(GridClassifier, LinearClassifier):
     intercept_scaling : float, default=1.0
         As of :class:`~fastlr.LogisticRegression`, both without effect.
     n_jobs : int or None, default=None
-        Fits that run at a time, in threads; None is as many as `n_threads` allows. -1 is all processors.
+        Fits that run at a time, in threads; None is as many as `n_threads` allows, or one where `scoring` is
+        a plain function: it is called fold by fold, from the smallest C to the largest. -1 is all processors.
     verbose : int, bool or None, default=None
         1 prints a line for each fold, 2 for each fit, 3 for each check of a certificate; 0 is silence. None
         shows how many fits are done and how long the others may take in one line on the terminal, if there is

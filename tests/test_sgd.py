@@ -899,3 +899,10 @@ def test_nothing_of_an_earlier_fit_is_left(binary):
     clf.fit(X[:, :3], y)
     assert not hasattr(clf, "feature_names_in_") and clf.n_features_in_ == 3
     clf.predict(X[:, :3])  # without a warning
+
+
+def test_each_loss_that_is_shown_is_taken_and_no_other(binary):
+    for loss in SGDClassifier.loss_functions:
+        assert exact(loss=loss).fit(*binary).predict_proba(binary[0]).shape == (len(binary[1]), 2)
+    for loss in ("hinge", "squared_error", None):
+        assert_refused(exact(loss=loss), lambda c: c.fit(*binary), "loss must be one of 'log_loss'")

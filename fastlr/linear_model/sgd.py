@@ -2,7 +2,7 @@
 
 import copy
 import numbers
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from fastlr._kernels import sgd as dense
 from fastlr.base import stored_dtype
 from fastlr.crew import Crew
 from fastlr.linear_model.base import LinearClassifier, as_dense
+from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet
 from fastlr.stochastic import StochasticClassifier, raw_intercept
 from fastlr.stopping import EarlyStopping
@@ -171,6 +172,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         Minibatches seen.
     velocities_ : list of arrays
         Of steps with momentum, from one call of `partial_fit` to the next; empty after `fit`.
+    loss_functions : dict
+        The values that `loss` may have are its keys.
     n_features_in_ : int
     feature_names_in_ : array of shape (n_features,), where X has names
 
@@ -191,6 +194,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     """
 
     _rate = "eta0"
+    # As in scikit-learn: what each loss is made of, first its class.
+    loss_functions: ClassVar[dict[str, tuple]] = {"log_loss": (Softmax,)}
 
     def __init__(
         self,
@@ -257,7 +262,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     def _check_parameters(self):
         super()._check_parameters()
         number = validate.check_number
-        validate.check_choice("loss", self.loss, ("log_loss",))
+        validate.check_choice("loss", self.loss, tuple(self.loss_functions))
         if not isinstance(self.average, np.bool_) or self.average:
             validate.check_choice("average", self.average, (False,))
         validate.check_jobs(self.n_jobs)

@@ -113,8 +113,9 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     -----
     From scikit-learn 1.9 on, `set_callbacks` takes its callbacks, such as ProgressBar and ScoringMonitor.
     Each iteration is a task to them, with the iterate before and after it, which need not be the best so far;
-    there a callback may end the fit. The last of these tasks is empty, as in scikit-learn. In LinearSVC the iterations of a class are within a task, and in
-    LogisticRegressionCV and LinearSVCCV each fit on a fold is one.
+    there a callback may end the fit. The last of these tasks is empty, as in scikit-learn. In LinearSVC the
+    iterations of a class are within a task, and in LogisticRegressionCV and LinearSVCCV each fit on a fold is
+    one.
 
     References
     ----------

@@ -1,7 +1,10 @@
-"""Which pixels tell a 5 from an 8? A linear SVM with an L1 penalty, as in an article on feature selection.
+"""
+Which pixels tell a 5 from an 8?
+================================
 
-Five values of C by cross-validation in five folds, with the scores on the training rows too; a refit; its
-weights as a heat map. Takes Keras's mnist.npz (--data mnist.npz) as the article does, or IDX files.
+A linear SVM with an L1 penalty, as in an article on feature selection. Five values of C by cross-validation
+in five folds, with the scores on the training rows too; a refit; its weights as a heat map. Takes Keras's
+mnist.npz (--data mnist.npz) as the article does, or IDX files.
 """
 
 import time
@@ -29,38 +32,43 @@ def fives_and_eights(options):
     return name, *((X / brightest, y) for X, y in kept)
 
 
+options = arguments(__doc__)
+name, (X, y), (X_test, y_test) = fives_and_eights(options)
+article = ARTICLE if name == "MNIST" else {}
+print(f"{name}: {len(X):,} training images of a 5 or an 8, {len(X_test):,} test images")
+
+# %%
+# Five values of C in five folds
+# ------------------------------
+# All folds read one X; scores on training and on held-out rows come together.
+
+
 def accuracies(results, i):
     """Mean accuracies of the folds at the C of number i, on training and on held-out rows."""
     return f"{results['mean_train_score'][i]:.5f} / {results['mean_test_score'][i]:.5f}"
 
 
-def main():
-    options = arguments(__doc__)
-    name, (X, y), (X_test, y_test) = fives_and_eights(options)
-    article = ARTICLE if name == "MNIST" else {}
-    print(f"{name}: {len(X):,} training images of a 5 or an 8, {len(X_test):,} test images")
+began = time.perf_counter()
+cv = LinearSVCCV(penalty="l1", Cs=CS, cv=5).fit(X, y)
+seconds = time.perf_counter() - began
+compare("", "the article", "fastlr")
+for i, C in enumerate(cv.Cs_):
+    theirs = accuracies(article, i) if article else ""
+    compare(f"C = {C:g}: train / held-out accuracy", theirs, accuracies(cv.cv_results_, i))
+compare("best C", article.get("C", ""), f"{cv.C_:g}")
+compare("run time of the 26 fits, seconds", "", f"{seconds:.2f}")
+save(plots.plot_scores(cv), options.out, "svm-scores")
 
-    began = time.perf_counter()
-    cv = LinearSVCCV(penalty="l1", Cs=CS, cv=5).fit(X, y)
-    seconds = time.perf_counter() - began
-    compare("", "the article", "fastlr")
-    for i, C in enumerate(cv.Cs_):
-        theirs = accuracies(article, i) if article else ""
-        compare(f"C = {C:g}: train / held-out accuracy", theirs, accuracies(cv.cv_results_, i))
-    compare("best C", article.get("C", ""), f"{cv.C_:g}")
-    compare("run time of the 26 fits, seconds", "", f"{seconds:.2f}")
+# %%
+# The pixels
+# ----------
+# The article's estimator, unchanged. ``GridSearchCV(svm, {"C": CS})`` works as well, with the same scores.
+# Blue is ink that speaks for an 8, red for a 5; blank pixels have the weight zero.
 
-    # The article's estimator, unchanged. GridSearchCV(svm, {"C": CS}) works as well, with the same scores.
-    svm = LinearSVC(loss="squared_hinge", penalty="l1", dual=False, C=cv.C_).fit(X, y)
-    compare("accuracy on the training images", article.get("accuracy", ""), f"{svm.score(X, y):.5f}")
-    compare(f"accuracy on the {len(X_test)} test images", "", f"{svm.score(X_test, y_test):.5f}")
-    compare("coefficients that are zero", "", f"{np.sum(svm.coef_ == 0)} of {svm.coef_.size}")
-    print(f"\n{svm.explain()}\n")
-
-    heat_map = plots.plot_weights(svm.coef_, intercept=svm.intercept_, classes=svm.classes_)
-    save(heat_map, options.out, "svm-weights")
-    save(plots.plot_scores(cv), options.out, "svm-scores")
-
-
-if __name__ == "__main__":
-    main()
+svm = LinearSVC(loss="squared_hinge", penalty="l1", dual=False, C=cv.C_).fit(X, y)
+compare("accuracy on the training images", article.get("accuracy", ""), f"{svm.score(X, y):.5f}")
+compare(f"accuracy on the {len(X_test)} test images", "", f"{svm.score(X_test, y_test):.5f}")
+compare("coefficients that are zero", "", f"{np.sum(svm.coef_ == 0)} of {svm.coef_.size}")
+print(f"\n{svm.explain()}\n")
+heat_map = plots.plot_weights(svm.coef_, intercept=svm.intercept_, classes=svm.classes_)
+save(heat_map, options.out, "svm-weights")

@@ -1,8 +1,11 @@
-"""Logistic regression as in Theano's deep learning tutorial, without a graph, a compiler or a GPU.
+"""
+The tutorial that needed a GPU
+==============================
 
-Minibatches in order, the validation error after each epoch, patience counted in minibatches; the best model
-goes to a file and is read again to predict. Then the tutorial's second script, conjugate gradients: what it
-looks for does not exist, and the nearest thing that does comes with a certificate.
+Logistic regression as in Theano's deep learning tutorial, without a graph, a compiler or a GPU. Minibatches
+in order, the validation error after each epoch, patience counted in minibatches; the best model goes to a
+file and is read again to predict. Then the tutorial's second script, conjugate gradients: what it looks for
+does not exist, and the nearest thing that does comes with a certificate.
 """
 
 import tempfile
@@ -24,6 +27,12 @@ SETTINGS = {
     "MNIST": {"levels": 256, "batch_size": 600, "patience": 5000, "Cs": [0.1, 0.3, 1.0]},
     "digits": {"levels": 17, "batch_size": 20, "patience": 1000, "Cs": [0.1, 1.0, 10.0]},
 }
+
+
+# %%
+# Minibatches and patience
+# ------------------------
+# ``EarlyStopping`` has the tutorial's rule: patience counts minibatches, and real improvement doubles it.
 
 
 def whole(X, y, batch_size):
@@ -57,9 +66,22 @@ def report(sgd, validation, test, page):
     compare("epochs per second", page["speed"], f"{sgd.n_iter_ / sgd.history_['time'][-1]:.0f}")
 
 
+# %%
+# A model in a file
+# -----------------
+# The tutorial pickles its model; here it is arrays and a description, and loading it runs no code.
+
+
 def predict(path, images):
     """What a model in a file reads in images; this could be another program on another machine."""
     return fastlr.load(path).predict(images)
+
+
+# %%
+# Conjugate gradients
+# -------------------
+# The tutorial's second script minimises a loss that has no minimum. The certificate says so; with a light
+# penalty there is one, and it is found.
 
 
 def without_penalty(X, y):
@@ -92,6 +114,13 @@ def with_penalty(train, validation, Cs):
     print(f"objective {best.objective_ * mean:.7f}, at most {best.dual_gap_ * mean:.1e} above the optimum,")
     print(f"after {best.n_iter_[0]} iterations and {best.history_['time'][-1]:.1f} s.")
     return best
+
+
+# %%
+# All of it
+# ---------
+# Below are, in this order: the curves of training, the weights, ten test images with what is read in them,
+# and objective and duality gap of conjugate gradients with a penalty.
 
 
 def main():

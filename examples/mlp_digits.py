@@ -1,6 +1,9 @@
-"""A network with one hidden layer of 25 units learns to read digits, as in an exercise of a known course.
+"""
+Twenty-five units in the middle
+===============================
 
-The course hands out 5,000 images of 20 x 20 pixels in a MATLAB file: columns first, labels 1 to 10, where 10
+A network with one hidden layer of 25 units learns to read digits, as in an exercise of a known course. The
+course hands out 5,000 images of 20 x 20 pixels in a MATLAB file: columns first, labels 1 to 10, where 10
 means 0. Here such a file is made from MNIST (or from the digits that scikit-learn bundles), read back, looked
 at, and learnt; then one sees what each hidden unit looks for, and what the network gets wrong.
 """
@@ -31,6 +34,26 @@ def make_mat(path, name, X, y):
     savemat(path, {"X": columns_first, "y": np.where(y[rows] == 0, 10, y[rows])[:, None]})
 
 
+options = arguments(__doc__)
+name, (X, y), (X_test, y_test) = digits_or_mnist(options)
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "digits.mat"
+    make_mat(path, name, X, y)
+    X, y = load_mat(path)
+    make_mat(path, name, X_test, y_test)
+    X_test, y_test = load_mat(path)
+side = int(X.shape[1] ** 0.5)
+print(f"{name}: {len(X):,} images of {side} x {side} pixels from a .mat file, {len(X_test):,} to test")
+
+some = np.random.RandomState(0).permutation(len(X))[:100]
+save(plots.plot_images(X[some]), options.out, "mlp-images")
+
+# %%
+# Two kinds of units
+# ------------------
+# A thousand epochs with each; every step is that of scikit-learn's MLPClassifier.
+
+
 def learn(activation, X, y):
     """A network after 1,000 epochs, and the seconds it took."""
     network = MLPClassifier(
@@ -42,40 +65,26 @@ def learn(activation, X, y):
     return network, time.perf_counter() - began
 
 
-def main():
-    options = arguments(__doc__)
-    name, (X, y), (X_test, y_test) = digits_or_mnist(options)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "digits.mat"
-        make_mat(path, name, X, y)
-        X, y = load_mat(path)
-        make_mat(path, name, X_test, y_test)
-        X_test, y_test = load_mat(path)
-    side = int(X.shape[1] ** 0.5)
-    print(f"{name}: {len(X):,} images of {side} x {side} pixels from a .mat file, {len(X_test):,} to test")
+compare("", "course", "fastlr")
+for activation in ("logistic", "relu"):
+    network, seconds = learn(activation, X, y)
+    course = COURSE[activation] if name == "MNIST" else ""
+    compare(f"{activation}: accuracy, training", course, f"{network.score(X, y):.2%}")
+    compare(f"{activation}: accuracy, others", "", f"{network.score(X_test, y_test):.2%}")
+    compare(f"{activation}: loss of the last epoch", "", f"{network.loss_curve_[-1]:.4f}")
+    compare(f"{activation}: 1,000 epochs, seconds", "", f"{seconds:.2f}")
+save(plots.plot_history(network.history_), options.out, "mlp-history")
 
-    some = np.random.RandomState(0).permutation(len(X))[:100]
-    save(plots.plot_images(X[some]), options.out, "mlp-images")
+# %%
+# What the units look for, and what is read wrongly
+# -------------------------------------------------
+# First the weights between pixels and hidden units, then errors, with what was read above each.
 
-    compare("", "course", "fastlr")
-    for activation in ("logistic", "relu"):
-        network, seconds = learn(activation, X, y)
-        course = COURSE[activation] if name == "MNIST" else ""
-        compare(f"{activation}: accuracy, training", course, f"{network.score(X, y):.2%}")
-        compare(f"{activation}: accuracy, others", "", f"{network.score(X_test, y_test):.2%}")
-        compare(f"{activation}: loss of the last epoch", "", f"{network.loss_curve_[-1]:.4f}")
-        compare(f"{activation}: 1,000 epochs, seconds", "", f"{seconds:.2f}")
-
-    save(plots.plot_history(network.history_), options.out, "mlp-history")
-    units = [f"unit {unit}" for unit in range(1, 26)]
-    save(plots.plot_weights(network.coefs_[0].T, classes=units), options.out, "mlp-hidden-units")
-    predicted = network.predict(X_test)
-    wrong = np.flatnonzero(predicted != y_test)
-    shown = np.random.RandomState(0).permutation(wrong)[:25]
-    titles = [str(label) for label in predicted[shown]]
-    save(plots.plot_images(X_test[shown], titles=titles, n_columns=5), options.out, "mlp-mistakes")
-    print(f"{len(wrong)} of {len(X_test):,} other images are read wrongly.")
-
-
-if __name__ == "__main__":
-    main()
+units = [f"unit {unit}" for unit in range(1, 26)]
+save(plots.plot_weights(network.coefs_[0].T, classes=units), options.out, "mlp-hidden-units")
+predicted = network.predict(X_test)
+wrong = np.flatnonzero(predicted != y_test)
+shown = np.random.RandomState(0).permutation(wrong)[:25]
+titles = [str(label) for label in predicted[shown]]
+save(plots.plot_images(X_test[shown], titles=titles, n_columns=5), options.out, "mlp-mistakes")
+print(f"{len(wrong)} of {len(X_test):,} other images are read wrongly.")

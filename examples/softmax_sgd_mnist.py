@@ -1,7 +1,10 @@
-"""Softmax regression by minibatch SGD, as in an article that writes it in NumPy and then looks at everything.
+"""
+Softmax regression, and everything one can look at
+==================================================
 
-Curves of loss and accuracy, early stopping and what happens without it, weights and biases as images, where
-the model errs, five folds, and how much 7,000 or 700 images teach instead of 63,000. Each is one call here.
+Minibatch SGD, as in an article that writes it in NumPy and then looks at everything. Curves of loss and
+accuracy, early stopping and what happens without it, weights and biases as images, where the model errs, five
+folds, and how much 7,000 or 700 images teach instead of 63,000. Each is one call here.
 """
 
 import time
@@ -19,6 +22,13 @@ SETTINGS = {
     "MNIST": {"eta0": 0.24, "batch_size": 100},
     "digits": {"eta0": 0.24, "batch_size": 10},
 }
+
+
+# %%
+# Training
+# --------
+# Images stay bytes, and are divided by 255 where they are read. ``fit`` records loss and accuracy of every
+# epoch.
 
 
 def all_images(options):
@@ -46,6 +56,12 @@ def train(sgd, split, article=""):
     return sgd
 
 
+# %%
+# A closer look
+# -------------
+# The weights as images, with the intercepts below; which digits are taken for which; the errors themselves.
+
+
 def look_closer(sgd, X_val, y_val, out):
     """Weights, biases and errors of a model."""
     predicted = sgd.predict(X_val)
@@ -62,6 +78,12 @@ def look_closer(sgd, X_val, y_val, out):
     save(mistakes, out, "softmax-mistakes")
 
 
+# %%
+# How sure are these numbers?
+# ---------------------------
+# Five folds, and smaller samples.
+
+
 def learning_curves(sgd, X, y, sizes, out):
     """Curves of 60 epochs on five folds, of all images and of few."""
     sgd.set_params(max_iter=60)
@@ -73,6 +95,13 @@ def learning_curves(sgd, X, y, sizes, out):
     save(plots.plot_kfold(results[len(y)]), out, "softmax-folds")
     tall = plt.figure(figsize=(9, 4.6), layout="constrained")  # for a legend of all sizes
     save(plots.plot_kfold(results, figure=tall), out, "softmax-sizes")
+
+
+# %%
+# All of it
+# ---------
+# Below are, in this order: the curves up to the end of patience, weights, confusions, mistakes, the curves
+# without patience, folds, and sizes of the sample.
 
 
 def main():

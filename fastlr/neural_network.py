@@ -114,7 +114,7 @@ class _Network:
 class MLPClassifier(StochasticClassifier):
     """A network with one hidden layer and a softmax above it, trained by minibatch SGD with momentum.
 
-    Minimises mean_i s_i loss_i + alpha / (2 B) (|W1|^2 + |W2|^2), B the size of a minibatch, as
+    Minimises ``mean_i s_i loss_i + alpha / (2 B) (|W1|^2 + |W2|^2)``, B the size of a minibatch, as
     scikit-learn's MLPClassifier does; two classes have one score. Weights s_i are taken as they are by
     `partial_fit`, while `fit` divides them, and alpha, by their mean: a weight counts like repeated samples.
     It starts from the random weights of Glorot and Bengio (2010) that scikit-learn draws from the same

@@ -23,8 +23,8 @@ _ONLY_PRIMAL = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
 class LogisticRegression(ConvexClassifier, LinearClassifier):
     """Logistic regression, multinomial for three classes or more, with a certified optimum.
 
-    Minimises C sum_i s_i loss_i + l1_ratio |W|_1 + (1 - l1_ratio)/2 |W|^2 over W and the intercept, which is
-    never penalised; s_i is the weight of sample i times that of its class.
+    Minimises ``C sum_i s_i loss_i + l1_ratio |W|_1 + (1 - l1_ratio)/2 |W|^2`` over W and the intercept, which
+    is never penalised; s_i is the weight of sample i times that of its class.
 
     Parameters
     ----------

@@ -39,12 +39,12 @@ def method(problem):
 class LinearSVC(ConvexClassifier):
     """Linear support vector classification with the squared hinge loss and a certified optimum.
 
-    For each score column, with targets t_i = 1 and -1 and weights s_i, minimises
+    For each score column, with targets t_i = 1 and -1 and weights s_i, minimises ::
 
         C sum_i s_i max(0, 1 - t_i (x_i w + b))^2 + |w|_1 + |b| / intercept_scaling,
 
-    or, with penalty="l2", C sum_i ... + 1/2 |w|^2 + 1/2 (b / intercept_scaling)^2. Two classes take one score
-    column; K >= 3 classes take K problems of their own, each class against the rest, on the same X.
+    or, with penalty="l2", ``C sum_i ... + 1/2 |w|^2 + 1/2 (b / intercept_scaling)^2``. Two classes take one
+    score column; K >= 3 classes take K problems of their own, each class against the rest, on the same X.
 
     Parameters
     ----------

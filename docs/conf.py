@@ -25,6 +25,7 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
+default_role = "code"  # `coef_` in docstrings
 highlight_language = "text"  # fences without a language show what a program has printed
 
 html_theme = "pydata_sphinx_theme"
@@ -35,7 +36,16 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "footer_end": [],
 }
-html_static_path = []
+# Pages that stand alone have nothing to list there, and stories need the room for their code.
+ALONE = (
+    "benchmarks", "changelog", "compatibility", "contributing", "design", "faq", "gallery", "math",
+    "migration", "performance", "quickstart", "security", "stories/*",
+)  # fmt: skip
+html_sidebars = {page: [] for page in ALONE}
+smartquotes = False  # X' is a transpose, "auto" a string
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
 
 # Links to headings, as a code host makes them: two levels and one more.
 myst_heading_anchors = 3
@@ -60,7 +70,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"^_",
     "reset_argv": "_stories.arguments",
     "reset_modules": ("matplotlib", "_stories.prepare"),
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,

@@ -1,8 +1,8 @@
 """Every block of code in README.md and docs/ runs, in the order of its page, from top to bottom.
 
 Blocks of a page share their names. A `python` block has to run, a `pycon` block also has to print what it
-shows; of `bash` the lines that begin with "python -m fastlr" have to run; `text`, or nothing, is what a program
-has printed. Comments that pages do not show say what else there is:
+shows; of `bash` the lines that begin with "python -m fastlr" have to run; `text`, or nothing, is what a
+program has printed. Comments that pages do not show say what else there is:
 
     <!-- setup              lines of Python that the page takes for granted, and -->
     <!-- needs: a.b c -->   the next block is left out where one of these names cannot be imported
@@ -23,8 +23,8 @@ import fastlr
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("docs/_build", "docs/stories", "docs/generated")  # by Sphinx
-NAMES = [page.relative_to(ROOT).as_posix() for page in (*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md")]
-NAMES = [name for name in NAMES if not name.startswith(MADE)]
+NAMES = sorted(page.relative_to(ROOT).as_posix() for page in ROOT.glob("docs/**/*.md"))
+NAMES = ["README.md", *(name for name in NAMES if not name.startswith(MADE))]
 RUNS, SHOWN = {"python", "pycon", "bash"}, {"", "text"}
 BLOCK = re.compile(
     r"^(?:<!-- setup\n(?P<setup>.*?)-->|<!-- needs: (?P<needs>.*?) -->|```(?P<kind>.*?)\n(?P<code>.*?)^```)$",
@@ -92,7 +92,7 @@ def test_code_runs(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_block_has_a_known_kind(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert text.count("\n```") % 2 == 0
+    assert f"\n{text}".count("\n```") % 2 == 0
     for kind, code, line, _ in blocks(text):
         directive = kind.startswith("{") and kind.endswith("}")
         assert kind in RUNS | SHOWN or directive, f"{name}, line {line}: {kind}"

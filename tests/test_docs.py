@@ -94,7 +94,7 @@ def test_every_block_has_a_known_kind(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert f"\n{text}".count("\n```") % 2 == 0
     for kind, code, line, _ in blocks(text):
-        directive = kind.startswith("{") and kind.endswith("}")
+        directive = re.match(r"\{[\w-]+\}", kind)  # of Sphinx
         assert kind in RUNS | SHOWN or directive, f"{name}, line {line}: {kind}"
         if kind in ("", "text"):
             assert ">>> " not in code, f"{name}, line {line}: code that nobody runs"

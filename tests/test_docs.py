@@ -21,6 +21,8 @@ import pytest
 
 import fastlr
 
+from .test_docstrings import PUBLIC
+
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ("docs/_build", "docs/stories", "docs/generated")  # by Sphinx
 NAMES = sorted(page.relative_to(ROOT).as_posix() for page in ROOT.glob("docs/**/*.md"))
@@ -47,7 +49,7 @@ def blocks(text):
 
 
 def is_there(name):
-    """Whether a module, or a name in one, can be had; what it imports is not to be there by chance only."""
+    """Whether a module, or a name in one, can be had."""
     return pydoc.locate(name) is not None
 
 
@@ -63,23 +65,24 @@ def run_commands(code):
 
 
 def run(page, text, names):
-    """Runs the blocks of a page in a namespace, as far as what they need is there."""
+    """Runs the blocks of a page in a namespace; those that need what is not there must be Python, too."""
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for kind, code, line, needs in blocks(text):
-        if kind not in RUNS or not all(map(is_there, needs)):
-            continue
+        is_ready = all(map(is_there, needs))
         if kind == "bash":
             run_commands(code)
-            continue
-        if kind == "python":
-            exec(compile("\n" * line + code, page, "exec"), names)
-            continue
-        test = doctest.DocTestParser().get_doctest(code, names, page, page, line)
-        assert test.examples, f"{page}, line {line}: nothing to run in a pycon block"
-        printed = []
-        failed, _ = runner.run(test, out=printed.append, clear_globs=False)
-        assert not failed, "".join(printed)
-        names.update(test.globs)  # which are a copy
+        elif kind == "python":
+            compiled = compile("\n" * line + code, page, "exec")
+            if is_ready:
+                exec(compiled, names)
+        elif kind == "pycon":
+            session = doctest.DocTestParser().get_doctest(code, names, page, page, line)
+            assert session.examples, f"{page}, line {line}: nothing to run in a pycon block"
+            if is_ready:
+                printed = []
+                failed, _ = runner.run(session, out=printed.append, clear_globs=False)
+                assert not failed, "".join(printed)
+                names.update(session.globs)  # which are a copy
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,6 +122,19 @@ def test_what_fails_is_told():
         run("page", "<!-- needs: fastlr.load json -->\n```python\n1 / 0\n```\n", {})
 
 
+def test_the_reference_lists_all_that_is_public():
+    page = ROOT / "docs" / "api.rst"
+    if not page.exists():
+        pytest.skip("docs/ is not beside tests/")
+    module, listed = None, []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   \w+", line):
+            listed.append(f"{module}.{line.strip()}")
+    assert sorted(listed) == sorted(PUBLIC)
+
+
 def links(text):
     """Targets of the links of a page, outside of code, that lead to files."""
     prose = BLOCK.sub("", text)
@@ -135,8 +151,8 @@ def anchors(text):
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_somewhere(name):
     page = ROOT / name
-    if not (ROOT / "docs").is_dir():
-        pytest.skip("docs/ is not beside tests/")
+    if not (ROOT / "CONTRIBUTING.md").exists():
+        pytest.skip("not all that pages link to is beside tests/")
     for target in links(page.read_text(encoding="utf-8")):
         path, _, anchor = target.partition("#")
         file = page.parent / path if path else page

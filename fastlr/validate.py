@@ -169,7 +169,8 @@ def features(estimator, X, *, reset):
     Mapping(X).check()  # before the first look at it
     if hasattr(X, "from_parquet"):
         raise TypeError(
-            "X must be an array here; found Blocks, which the fits of LogisticRegression and SGDClassifier take."
+            "X must be an array here; found Blocks, which the fits of LogisticRegression and SGDClassifier "
+            "take."
         )
     if not reset and _passes_as_it_is(estimator, X):
         return X

@@ -1,5 +1,7 @@
 """Fits to blocks find what fits to one array find, with the same certificate."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -21,8 +23,7 @@ CUTS = [0, 7, 500, 500, 1300, 1797]  # uneven, and one of them empty
 
 
 def cut(*arrays, cuts=CUTS):
-    pairs = zip(cuts[:-1], cuts[1:], strict=True)
-    return [tuple(array[a:b] for array in arrays) for a, b in pairs if b > a]
+    return [tuple(array[a:b] for array in arrays) for a, b in pairwise(cuts) if b > a]
 
 
 KINDS = {

@@ -11,7 +11,7 @@ ROOT = Path(fastlr.__file__).parent
 FLOORS = [
     {"_kernels"},
     {"callbacks", "terminal", "crew", "typing"},
-    {"validate", "data", "blas", "npz", "atomic", "memory", "_version"},
+    {"validate", "data", "blas", "npz", "atomic", "memory", "checkpoint", "_version"},
     {"losses", "penalties"},
     {"problem", "certificate", "screening", "blocks"},
     {"solvers", "minibatch", "stopping", "progress"},

@@ -18,10 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlr import validate
 from fastlr.base import stored_dtype
+from fastlr.checkpoint import Checkpoint
 from fastlr.linear_model.base import LinearScores, as_dense
 from fastlr.progress import progress_of, relative
 from fastlr.solvers import Result, choose, minimise
-from fastlr.typing import Features, History
+from fastlr.typing import Features, File, History
 
 # The certificate of weights found in float32 arithmetic stops improving near 4e-6 of the null objective.
 _FLOAT32_TOL = 1e-5
@@ -192,7 +193,7 @@ def _so_far(problems, results, W, b):
     """What a callback needs of the model while a problem is at (W, b), None where that is not finite: later
     ones have their null models."""
     with np.errstate(over="ignore", invalid="ignore"):  # weights beyond the stored type, or NaN
-        here = problems[len(results)].as_stored(W, b, stored_dtype(problems[0].data.X))
+        here = problems[len(results)].as_stored(W, b, stored_dtype(problems[0].data))
     if not all(np.isfinite(part).all() for part in here):
         return None
     points = [*((result.W, result.b) for result in results), here]
@@ -228,6 +229,24 @@ def _null_result(problem, limits):
     return Result(W, b, F, F, 1.0, F == 0, "converged" if F == 0 else status, 0, history)
 
 
+def _shape(problems):
+    """Of the coefficients of a model with these problems."""
+    return sum(problem.loss.n_columns for problem in problems), problems[0].data.d
+
+
+def _kept(report, keeper, fitted):
+    """A report that first keeps the best model so far in a checkpoint, if there is one."""
+    if keeper is None:
+        return report
+
+    def keep(check):
+        model = fitted(check.W, check.b)
+        keeper.keep(model["coef_"], model["intercept_"])
+        return report is not None and report(check)
+
+    return keep
+
+
 class ConvexClassifier(LinearScores):
     """A linear classifier that is the optimum of a convex problem, or of one for each class, and knows how
     near it is.
@@ -257,6 +276,7 @@ class ConvexClassifier(LinearScores):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         max_time: float | None = None,
+        checkpoint: File | None = None,
     ) -> Self:
         """Fits the model.
 
@@ -272,6 +292,10 @@ class ConvexClassifier(LinearScores):
             Seconds after which the fit ends with the best model so far and its certificate. They are
             exceeded by the time of one certificate at most, where that is not yet known. Where each class
             has a problem of its own, classes not yet begun have the model without features.
+        checkpoint : str or path-like, optional
+            A file for the weights while the fit runs and at its end. Where it is there already, the fit
+            starts from its weights: one that was killed goes on, when it is called again, and comes to the
+            same optimum.
 
         Returns
         -------
@@ -288,12 +312,17 @@ class ConvexClassifier(LinearScores):
         training = self._training(X, y, sample_weight)
         problems = self._problems(training, *self._strengths())
         start = self._last_solution(problems, training.classes)
+        keeper = None if checkpoint is None else Checkpoint(checkpoint, training.classes)
+        if keeper is not None:
+            start = keeper.load(_shape(problems)) or start
         subtasks = self.max_iter + 1 if len(problems) == 1 else len(problems)
         deadline = limits.began + limits.max_time
         known = {**training.attributes, "classes_": training.classes}
         with progress_of(self, subtasks, (X, y, sample_weight), known, deadline) as progress:
-            solution = self._solve(problems, limits, start, progress)
+            solution = self._solve(problems, limits, start, progress, keeper)
             self._set(training, solution)
+        if keeper is not None:
+            keeper.keep(solution.coef, solution.intercept, is_last=True)
         if solution.status not in ("converged", "stopped"):
             self._warn()
         return self
@@ -318,8 +347,7 @@ class ConvexClassifier(LinearScores):
 
     def _last_solution(self, problems, classes):
         """(coef, intercept) of the last fit, where `warm_start` asks for it and it fits, or None."""
-        shape = sum(problem.loss.n_columns for problem in problems), problems[0].data.d
-        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != shape:
+        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != _shape(problems):
             return None
         if not np.array_equal(self.classes_, classes):
             return None
@@ -330,7 +358,7 @@ class ConvexClassifier(LinearScores):
             )
         return coef, np.broadcast_to(self.intercept_, len(coef))
 
-    def _solve(self, problems, limits, start, progress):
+    def _solve(self, problems, limits, start, progress, keeper=None):
         """Solves the problems one after the other, from the null model or from (coef, intercept).
 
         Problems that a start is given for are begun even when a limit is reached, so that it is certified.
@@ -346,8 +374,11 @@ class ConvexClassifier(LinearScores):
                 continue
             part = None if start is None else [values[first:last] for values in start]
             inner, max_iter = progress.problem(k, len(problems), self.max_iter), 0 if stop else self.max_iter
-            report = inner.checks(problem, max_iter, partial(_so_far, problems, tuple(results)))
-            result = self._minimise(problem, solver, part, seed, limits, max_iter, report)
+            fitted = partial(_so_far, problems, tuple(results))
+            report = inner.checks(problem, max_iter, fitted)
+            result = self._minimise(
+                problem, solver, part, seed, limits, max_iter, report, _kept(report, keeper, fitted)
+            )
             if stop and not result.converged:
                 result = replace(result, status="stopped")
             results.append(result)
@@ -357,7 +388,7 @@ class ConvexClassifier(LinearScores):
                 stop |= inner.task.end()
         return Solution.of(problems, results, solver.name, reason)
 
-    def _minimise(self, problem, solver, start, seed, limits, max_iter, report):
+    def _minimise(self, problem, solver, start, seed, limits, max_iter, report, on_check):
         """The result for one problem."""
         further = goal(problem, solver, self.tol)
         dtype = work_dtype(problem, min(self.tol, further))
@@ -375,7 +406,7 @@ class ConvexClassifier(LinearScores):
         result = minimise(
             problem, _watched(steps, limits.stop, report), W, b, tol=self.tol, goal=further,
             max_iter=max_iter, max_time=limits.max_time, began=limits.began, pace=solver.pace,
-            stored=stored_dtype(problem.data), report=report,
+            stored=stored_dtype(problem.data), report=on_check,
         )  # fmt: skip
         if result.status == "interrupted":
             limits.stop.set()

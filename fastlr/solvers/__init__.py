@@ -70,6 +70,17 @@ def _hessian_is_cheap(problem):
     return not problem.data.is_sparse and n_weights <= 200 and problem.data.n * n_weights <= 1e6
 
 
+def _is_large(data):
+    """Whether X is several times as large as the sample of `subsampled`: arrays of a number for each row
+    and class are then dear."""
+    return data.n * data.row_bytes > 640e6
+
+
+def _has_many_rows(data, tol):
+    """Whether Hessians of all rows take longer than SAGA, which has a hard time with the last digits."""
+    return _is_large(data) or (data.n >= 100_000 and tol >= 1e-5)
+
+
 # What "auto" goes by: the first rule that holds. Raced on MNIST, 20 Newsgroups and scikit-learn's small data.
 RULES = (
     _Rule(
@@ -81,6 +92,13 @@ RULES = (
         lambda problem, tol: problem.penalty.l1 > 0 and not problem.data.is_sparse and tol >= 0.05,
         "saga",
         "a few epochs reach so loose a tolerance",
+    ),
+    _Rule(
+        lambda problem, tol: (
+            problem.penalty.l1 > 0 and not problem.data.is_sparse and _has_many_rows(problem.data, tol)
+        ),
+        "saga",
+        "there are so many rows that a few epochs are enough",
     ),
     _Rule(
         lambda problem, tol: problem.penalty.l1 > 0,
@@ -98,6 +116,11 @@ RULES = (
         ),
         "sdca",
         "a sparse row is cheap to make optimal in the dual",
+    ),
+    _Rule(
+        lambda problem, tol: not problem.data.is_sparse and _is_large(problem.data),
+        "subsampled",
+        "a sample tells enough of the curvature of so many rows",
     ),
     _Rule(
         lambda problem, tol: True,

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -155,10 +155,10 @@ class _Dataset:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at rows tells: their number, bytes and types, the labels, and, of the rows of each label
-    that have a weight, number and weight."""
+    """What one look at rows tells: their number in each block, bytes and types, the labels, and, of the rows of
+    each label that have a weight, number and weight."""
 
-    n: int
+    sizes: tuple
     n_bytes: float
     d: int
     dtype: np.dtype
@@ -183,7 +183,7 @@ class Look:
             if name in ("n_features_in_", "feature_names_in_")
         }
         return cls(
-            X.shape[0], row_bytes(X) * X.shape[0], X.shape[1], X.dtype, sp.issparse(X),
+            (X.shape[0],), row_bytes(X) * X.shape[0], X.shape[1], X.dtype, sp.issparse(X),
             validate.unit(given), labels, count, np.bincount(code, s, len(labels)), attributes,
         )  # fmt: skip
 
@@ -200,8 +200,13 @@ class Look:
             for pair in ((self.count, other.count), (self.mass, other.mass))
         )
         count, mass = sums
-        n, n_bytes = self.n + other.n, self.n_bytes + other.n_bytes
-        return replace(self, n=n, n_bytes=n_bytes, labels=labels, count=count, mass=mass)
+        sizes, n_bytes = self.sizes + other.sizes, self.n_bytes + other.n_bytes
+        return replace(self, sizes=sizes, n_bytes=n_bytes, labels=labels, count=count, mass=mass)
+
+    @property
+    def n(self):
+        """Rows of all."""
+        return sum(self.sizes)
 
 
 def _labels_and_weights(X, y, weight):
@@ -298,6 +303,11 @@ class BlockData(View):
         """Bytes of a row of X, on average."""
         return self.look.n_bytes / max(self.n, 1)
 
+    @cached_property
+    def reader(self):
+        """What gives one block after the other."""
+        return Reader(self.parts)
+
     def row_work(self, n_columns):
         """Multiply-adds of scores and gradient, for one row."""
         values = self.row_bytes / (self.dtype.itemsize + 4) if self.is_sparse else self.d
@@ -345,6 +355,23 @@ class LocalParts:
 
     def reduce(self, function, merge, *arguments):
         return reduce(merge, (function(block, *arguments) for block in self))
+
+
+class Reader:
+    """The blocks that hold given rows, where these come in order, again and again."""
+
+    def __init__(self, parts):
+        self.parts, self.blocks, self.first, self.block = parts, None, 0, None
+
+    def at(self, row):
+        """The block that holds a row, and the number of its first one."""
+        if self.blocks is None or row < self.first:
+            self.blocks, self.first = iter(self.parts), 0
+            self.block = next(self.blocks)
+        while row >= self.first + self.block.data.n:
+            self.first += self.block.data.n
+            self.block = next(self.blocks)
+        return self.block, self.first
 
 
 _END = object()

@@ -25,6 +25,7 @@ CALL_WORK = 1e9
 _CACHE_LINE = 64  # bytes
 # Below this many multiply-adds a second thread costs more than it brings (some 30 us to start).
 _THREAD_WORK = 2e6
+_COPIED_ROWS = 8192  # at a time
 _MOST_THREADS = 64  # of a team of the kernels
 _SAMPLE_ROWS = 300  # of each class, at least, or all
 
@@ -114,6 +115,28 @@ class Pairs:
         free = self.feature < 0
         b[self.column[free]] = w[free]
         W[self.column[~free], self.feature[~free]] = w[~free]
+
+
+class SomeRows:
+    """Some rows of an X that is not to be copied; they are, some at a time, when they are evaluated.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    index : array of row numbers
+    n_threads : int
+    """
+
+    def __init__(self, X, index, n_threads):
+        self.X, self.index, self.n_threads = X, index, n_threads
+
+    def evaluate(self, W, b, loss):
+        """As `Data.evaluate`, with y and s of the loss those of the rows."""
+        total = np.zeros(2)
+        for start in range(0, len(self.index), _COPIED_ROWS):
+            part = slice(start, start + _COPIED_ROWS)
+            total += Data(self.X[self.index[part]], self.n_threads).evaluate(W, b, loss.rows(part))
+        return total
 
 
 def row_bytes(X):

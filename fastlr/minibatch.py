@@ -52,6 +52,49 @@ class Plan:
         """Minibatches of an epoch."""
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
+    def rows(self, order, first, count):
+        """The rows of minibatches, from one on, and of how many: `count`, or what comes at a time."""
+        return order[first * self.batch_size : (first + count) * self.batch_size], count
+
+
+@dataclass(frozen=True)
+class BlockPlan(Plan):
+    """The same for rows that come in blocks of these sizes: each is shuffled, and its last minibatch may be
+    smaller."""
+
+    sizes: tuple = ()
+
+    def order(self, n, rng):
+        """What `rows` takes; the orders of an epoch's blocks are drawn when their turn comes."""
+        return _BlockOrder(rng if self.shuffle else None)
+
+    def batches(self, n):
+        return sum(super(BlockPlan, self).batches(size) for size in self.sizes)
+
+    def rows(self, order, first, count):
+        while first >= order.last_batch:
+            size, batches = self.sizes[order.block + 1], super().batches(self.sizes[order.block + 1])
+            order.advance(size, batches)
+        at = first - order.first_batch
+        rows, count = super().rows(order.rows, at, min(count, order.last_batch - first))
+        return rows, count
+
+
+class _BlockOrder:
+    """The order of the rows of one block after the other."""
+
+    def __init__(self, rng):
+        self.rng, self.block, self.first_row, self.last_row = rng, -1, 0, 0
+        self.first_batch = self.last_batch = 0
+
+    def advance(self, size, batches):
+        """To the next block, of so many rows and minibatches."""
+        self.block += 1
+        self.first_row, self.last_row = self.last_row, self.last_row + size
+        self.first_batch, self.last_batch = self.last_batch, self.last_batch + batches
+        local = np.arange(size) if self.rng is None else self.rng.permutation(size)
+        self.rows = self.first_row + local
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -206,8 +249,9 @@ class _Run:
             n = min(self.batches - done, self.frequency - iteration % self.frequency, self.call)
             if self.watcher:
                 n = min(n, self.watcher.left(iteration))
+            rows, n = self.plan.rows(order, done, n)
             rates = self.schedule.rates(self.t, n, self.loss_rule.factor)
-            self.model.steps(order[done * size : (done + n) * size], size, rates)
+            self.model.steps(rows, size, rates)
             self.t, done = self.t + n, done + n
             results = self._watch(epoch, done, iteration + n - 1)
         _record(self.history, self.model, self.validation, results, self.began)

@@ -12,8 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastlr import minibatch, validate
 from fastlr.base import ProbabilityClassifier, feature_units, stored_dtype
-from fastlr.data import Data, thread_count
-from fastlr.losses import Softmax
+from fastlr.blocks import BlockTraining
+from fastlr.data import Data, SomeRows, thread_count
+from fastlr.losses import Softmax, SoftmaxOfBlocks
+from fastlr.memory import Mapping
 from fastlr.progress import progress_of
 from fastlr.stopping import EarlyStopping
 from fastlr.typing import Array, Features, History
@@ -48,6 +50,7 @@ class StochasticClassifier(ProbabilityClassifier):
         _passed(model, began)                         attributes that tell of the epoch of a `partial_fit`
     """
 
+    _trains_in_place = False  # whether models look at X by row numbers, and at nothing else of it
     history_: History
     best_epoch_: int
     n_iter_: int
@@ -90,18 +93,30 @@ class StochasticClassifier(ProbabilityClassifier):
         """The model to train, from the weights of `previous`, an estimator, where they fit. Weights of
         samples are scaled to mean one, so that they do not change the size of the steps, or taken as they
         are."""
-        data, n_classes = Data(training.X, thread_count(self.n_threads)), len(training.classes)
+        n_classes, is_whole = len(training.classes), not isinstance(training, BlockTraining)
+        data = Data(training.X, thread_count(self.n_threads)) if is_whole else training.data
         if data.is_sparse and self.scaling == "standard":
             raise ValueError("scaling='standard' needs dense X; found a sparse matrix.")
-        weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
-        mean_weight = weight.mean() if scale_weights else 1.0
-        plain = Softmax(training.y, training.weight, n_classes)
+        if is_whole:
+            weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
+            plain, kept = Softmax(training.y, training.weight, n_classes), training.kept
+            total, n = weight.sum(), data.n if kept is None else len(kept)
+        else:
+            factors, mass = training.class_factors(self.class_weight), data.look.mass
+            plain, kept = SoftmaxOfBlocks(np.ones(n_classes), mass), None
+            total, n = factors @ mass, data.n
+        mean_weight = total / n if scale_weights else 1.0
         moments = data.moments(plain) if self.scaling == "standard" else None
         units = feature_units(self.scaling, data.d, training.unit, moments)
         shift = np.zeros(data.d) if moments is None else moments.mean
         with np.errstate(over="ignore"):  # the next line tells of units that are too small
-            loss = Softmax(training.y, weight / mean_weight, n_classes)
+            if is_whole:
+                loss = Softmax(training.y, weight / mean_weight, n_classes)
+            else:
+                loss = SoftmaxOfBlocks(factors / mean_weight, mass)
             model = self._new_model(data, loss, units, shift, random, mean_weight)
+        if kept is not None:
+            model.kept, model.n = kept, len(kept)
         self._check_units(units, model.weights[0].dtype)
         if previous is not None and np.array_equal(previous.classes_, training.classes):
             previous._put(model)
@@ -160,15 +175,21 @@ class StochasticClassifier(ProbabilityClassifier):
             return training, (Data(X_val, threads), Softmax(y_val, np.ones(len(y_val)), n_classes))
         if self._stopping() is None or self.validation_fraction == 0:
             return training, None
+        if isinstance(training, BlockTraining):
+            raise ValueError(
+                "Early stopping on Blocks needs X_val and y_val, or validation_fraction=0 to watch the "
+                "training data."
+            )
         kept, held = self._split(training, rng)
         held_loss = Softmax(training.y[held], training.weight[held], n_classes)
-        validation = Data(training.X[held], threads), held_loss
-        return training.rows(kept), validation
+        if self._trains_in_place and Mapping(training.X).map is not None:
+            return training.only(kept), (SomeRows(training.X, held, threads), held_loss)
+        return training.rows(kept), (Data(training.X[held], threads), held_loss)
 
     def fit(
         self,
         X: Features,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         X_val: Features | None = None,
@@ -202,14 +223,22 @@ class StochasticClassifier(ProbabilityClassifier):
         """The estimator from whose weights to start, or None."""
         return self if self.warm_start and hasattr(self, "classes_") else None
 
+    def _training(self, X, y, sample_weight):
+        """The checked data of a fit."""
+        return validate.training(self, X, y, sample_weight)
+
     def _fit(self, X, y, sample_weight, X_val, y_val, **start):
         """`fit`, with what `_start` takes."""
         self._check_parameters()
         random = validate.random_state(self.random_state)
-        training = validate.training(self, X, y, sample_weight)
+        training = self._training(X, y, sample_weight)
         part, validation = self._validation(training, X_val, y_val, random)
         model = self._model(part, random, self._start(training, **start), scale_weights=True)
         plan = self._plan(model.n)
+        if isinstance(training, BlockTraining):
+            plan = minibatch.BlockPlan(
+                plan.batch_size, plan.shuffle, plan.drop_last, training.data.look.sizes
+            )
         stopping = self._stopping()
         watcher = stopping.watch(plan.batches(model.n)) if stopping else None
         rules = minibatch.Rules(self.max_iter, self.tol, self.n_iter_no_change, watcher)
@@ -223,7 +252,7 @@ class StochasticClassifier(ProbabilityClassifier):
             )  # fmt: skip
             # The loss of the last epoch is not that of weights restored from an earlier one.
             loss = outcome.history["loss"][-1] if stopping is None else 0.0
-            self._check_finite(model, training.X, loss)
+            self._check_finite(model, loss)
             status = "converged" if outcome.converged else "max_iter"
             # At once, lest an interrupt leave half of a fit.
             kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
@@ -312,7 +341,7 @@ class StochasticClassifier(ProbabilityClassifier):
         rng, began = np.random.default_rng(random.randint(2**31)), time.perf_counter()
         order, seen = plan.order(model.n, rng), getattr(self, "t_", 0)
         model.steps(order, plan.batch_size, self._schedule().rates(seen, plan.batches(model.n)))
-        self._check_finite(model, training.X)
+        self._check_finite(model)
         # At once, lest an interrupt leave half of a call.
         self.__dict__.update(
             self._attributes(model, training),
@@ -323,10 +352,12 @@ class StochasticClassifier(ProbabilityClassifier):
         )
         return self
 
-    def _check_finite(self, model, X, loss=0.0):
+    def _check_finite(self, model, loss=0.0):
         """Raises where the loss is NaN, or weights are not finite, here or in the type they are kept in."""
         with np.errstate(over="ignore"):
-            kept = [array.astype(stored_dtype(X), copy=False) for array in (*model.weights, model.bias)]
+            kept = [
+                array.astype(stored_dtype(model.data), copy=False) for array in (*model.weights, model.bias)
+            ]
         if np.isnan(loss) or not all(np.isfinite(array).all() for array in kept):
             raise ValueError(
                 f"The weights are no longer finite: {self._rate}={getattr(self, self._rate)} is too large "

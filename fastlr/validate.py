@@ -36,7 +36,8 @@ class Training:
     """Validated training data: n samples, d features.
 
     `unit` is the largest value of X's integer type (1 for other types); `attributes` are those that
-    scikit-learn expects of a fitted estimator, to be set when the fit has succeeded.
+    scikit-learn expects of a fitted estimator, to be set when the fit has succeeded. `kept` are the numbers
+    of the rows to train on, None for all.
     """
 
     X: object
@@ -45,10 +46,17 @@ class Training:
     weight: np.ndarray
     unit: float
     attributes: dict
+    kept: np.ndarray | None = None
 
     def rows(self, index):
         """Some of the samples; copies their rows of X."""
         return replace(self, X=self.X[index], y=self.y[index], weight=self.weight[index])
+
+    def only(self, index):
+        """The same for a large X, whose rows stay where they are: others have no weight."""
+        weight = np.zeros_like(self.weight)
+        weight[index] = self.weight[index]
+        return replace(self, weight=weight, kept=index)
 
 
 def check_number(name, value, kind=numbers.Real, low=-np.inf, high=np.inf, *, low_open=False, what):

@@ -5,12 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
 
-from fastlr import Blocks, LinearSVC, LogisticRegression
+from fastlr import Blocks, LinearSVC, LogisticRegression, SGDClassifier
 from fastlr.blocks import LocalParts, ahead, look_at, merge_moments, moments
 from fastlr.data import Data
 from fastlr.losses import Softmax
+from fastlr.minibatch import BlockPlan
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,12 @@ CUTS = [0, 7, 500, 500, 1300, 1797]  # uneven, and one of them empty
 
 def cut(*arrays, cuts=CUTS):
     return [tuple(array[a:b] for array in arrays) for a, b in pairwise(cuts) if b > a]
+
+
+def assert_same_optimum(one, other):
+    """The bound of each lies below the objective of the other, but for rounding."""
+    rounding = 1e-12 * one.null_objective_
+    assert abs(one.objective_ - other.objective_) <= one.dual_gap_ + other.dual_gap_ + rounding
 
 
 KINDS = {
@@ -54,7 +62,7 @@ def test_same_optimum(digits, kind, parameters):
     assert many.converged_
     assert many.solver_ == "subsampled"
     np.testing.assert_allclose(many.null_objective_, one.null_objective_, rtol=1e-12)
-    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+    assert_same_optimum(one, many)
     assert many.coef_.dtype == one.coef_.dtype
 
 
@@ -67,7 +75,7 @@ def test_two_classes_and_names(digits):
     one = LogisticRegression(C=0.01, tol=1e-6).fit(frame, labels)
     assert many.feature_names_in_.tolist() == list(frame.columns)
     assert many.classes_.tolist() == ["one", "zero"]
-    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+    assert_same_optimum(one, many)
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg", "subsampled"])
@@ -94,7 +102,7 @@ def test_a_small_sample_finds_the_optimum_of_all_rows(monkeypatch):
         clf = LogisticRegression(penalty=penalty, C=0.001, tol=1e-6, random_state=0)
         many = clf.fit(Blocks(cut(X, y, cuts=range(0, 20_001, 5000))))
         assert many.converged_
-        assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+        assert_same_optimum(one, many)
 
 
 def test_moments_add_up(digits):
@@ -188,7 +196,7 @@ def test_a_class_that_only_one_block_has(digits):
     order = np.argsort(y, kind="stable")
     many = LogisticRegression(C=0.01, tol=1e-6, random_state=0).fit(Blocks(cut(X[order], y[order])))
     one = LogisticRegression(C=0.01, tol=1e-6).fit(X, y)
-    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+    assert_same_optimum(one, many)
 
 
 def test_parquet(digits, tmp_path):
@@ -203,7 +211,7 @@ def test_parquet(digits, tmp_path):
     many = LogisticRegression(C=0.01, tol=1e-6, scaling="unit", random_state=0).fit(blocks)
     one = LogisticRegression(C=0.01, tol=1e-6, scaling="unit").fit(X, y, weight)
     assert {block[0].dtype.name for block in blocks} == {"uint8"}
-    assert abs(many.objective_ - one.objective_) <= one.dual_gap_ + many.dual_gap_
+    assert_same_optimum(one, many)
     with pytest.raises(ValueError, match="no column 'figure'"):
         Blocks.from_parquet(tmp_path, target="figure")
     # One column of lists of one length holds all features.
@@ -211,3 +219,62 @@ def test_parquet(digits, tmp_path):
     parquet.write_table(arrow.table({"image": lists, "digit": y}), tmp_path / "lists.feather")
     again = Blocks.from_parquet(tmp_path / "lists.feather", target="digit")
     np.testing.assert_array_equal(np.concatenate([block[0] for block in again]), X)
+
+
+# ---- minibatches -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "options", [{}, {"class_weight": "balanced", "scaling": "unit"}], ids=["plain", "options"]
+)
+def test_minibatches_in_order_are_those_of_one_array(digits, kind, options):
+    """Where blocks end with minibatches, and nothing is shuffled."""
+    X, y, weight = digits
+    X = KINDS[kind](X)
+    sgd = SGDClassifier(eta0=0.01, batch_size=100, shuffle=False, max_iter=3, tol=None, **options)
+    one, many = (
+        clone(sgd).fit(X, y, weight),
+        clone(sgd).fit(Blocks(cut(X, y, weight, cuts=[0, 300, 1000, 1797]))),
+    )
+    rtol = 1e-10 if X.dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(many.coef_, one.coef_, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(many.history_["loss"], one.history_["loss"], rtol=rtol)
+    assert many.t_ == one.t_ == 54
+
+
+def test_each_row_of_each_block_is_seen_once_an_epoch():
+    plan = BlockPlan(4, True, False, (10, 3, 8))
+    order, seen, first = plan.order(21, np.random.default_rng(0)), [], 0
+    assert plan.batches(21) == 3 + 1 + 2
+    while first < 6:
+        rows, count = plan.rows(order, first, 2)
+        assert len(rows) <= 4 * count
+        seen, first = [*seen, *rows.tolist()], first + count
+    assert sorted(seen) == list(range(21))
+    assert sorted(seen[:10]) == list(range(10)) != seen[:10]
+
+
+def test_early_stopping_on_blocks(digits):
+    X, y, _ = digits
+    sgd = SGDClassifier(eta0=0.05, scaling="standard", early_stopping=True, random_state=0)
+    blocks = Blocks(cut(X[:1500], y[:1500], cuts=[0, 700, 707, 1500]))
+    with pytest.raises(ValueError, match="needs X_val and y_val"):
+        sgd.fit(blocks)
+    sgd.fit(blocks, X_val=X[1500:], y_val=y[1500:])
+    assert sgd.status_ == "converged"
+    score = sgd.score(X[1500:], y[1500:])
+    assert score == pytest.approx(max(sgd.history_["val_score"]))
+    assert score > 0.85
+
+
+def test_validation_rows_of_a_mapped_file_are_not_copied(digits, tmp_path):
+    """The steps are those on an array in memory, and so are the results on the rows that were set aside."""
+    X, y, weight = digits
+    np.save(tmp_path / "X.npy", X.astype(np.uint8))
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    sgd = SGDClassifier(eta0=0.01, scaling="unit", early_stopping=True, max_iter=30, random_state=0)
+    one, other = clone(sgd).fit(np.array(mapped), y, weight), clone(sgd).fit(mapped, y, weight)
+    np.testing.assert_allclose(other.coef_, one.coef_, rtol=1e-5, atol=1e-6)
+    for name in ("loss", "train_score", "val_loss", "val_score"):
+        np.testing.assert_allclose(other.history_[name], one.history_[name], rtol=1e-5)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastlr import memory, minibatch, validate
+from fastlr import blocks, memory, minibatch, validate
 from fastlr._kernels import lagged
 from fastlr._kernels import sgd as dense
 from fastlr.base import stored_dtype
@@ -32,7 +32,7 @@ class _SoftmaxModel:
         self.data, self.loss, self.penalty = data, loss, penalty
         self.shift, self.momentum, self.fit_intercept = shift, momentum, fit_intercept
         K, kind = loss.n_columns, dtype
-        self.n, self.row_work = data.n, data.row_work(K)
+        self.n, self.row_work, self.kept = data.n, data.row_work(K), None
         self.W, self.b = data.weights(K, kind), np.zeros(K, dtype=kind)
         self.velocity = data.weights(K, kind) if momentum else self.W
         self.velocity_b = np.zeros_like(self.b)
@@ -46,8 +46,15 @@ class _SoftmaxModel:
             self.vectors = [vector.astype(kind) for vector in vectors]
             self.scratch = np.empty((3 + K, data.d), dtype=kind)
 
+    def _at(self, order):
+        """Rows and loss as kernels take them, and the numbers that the rows of an order have there."""
+        if self.data.is_whole:
+            return self.data.rows, self.loss, order if self.kept is None else self.kept[order]
+        block, first = self.data.reader.at(order[0])
+        return block.data.rows, self.loss.of(block.y, block.s), order - first
+
     def steps(self, order, batch_size, rates):
-        rows, loss = self.data.rows, self.loss
+        rows, loss, order = self._at(order)
         common = rows, loss.y, loss.s, np.ascontiguousarray(order, dtype=np.intp), batch_size
         if not self.data.is_sparse:
             arguments = (
@@ -74,7 +81,7 @@ class _SoftmaxModel:
         """Weighted mean log-loss and accuracy on (data, loss), by default the training rows."""
         data, loss = part or (self.data, self.loss)
         value, correct = data.evaluate(self.W, self.bias, loss)
-        mass = loss.s.sum()
+        mass = loss.class_mass.sum()
         return value / mass, correct / mass
 
 
@@ -194,6 +201,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     """
 
     _rate = "eta0"
+    _trains_in_place = True
     # As in scikit-learn: what each loss is made of, first its class.
     loss_functions: ClassVar[dict[str, tuple]] = {"log_loss": (Softmax,)}
 
@@ -281,6 +289,9 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         alpha = 0.0 if self.penalty is None else float(self.alpha)
         return 1.0, alpha * ratio, alpha * (1 - ratio)
 
+    def _training(self, X, y, sample_weight):
+        return blocks.training(self, X, y, sample_weight)
+
     def _plan(self, n):
         size = min(self.batch_size or n, n)
         return minibatch.Plan(int(size), bool(self.shuffle), bool(self.drop_last))
@@ -291,7 +302,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         _, l1, l2 = self._strengths()
         penalty = ElasticNet(l1, l2, units)
         # Weights, their gradient, perhaps velocities; and the model to keep.
-        size = (2 + bool(self.momentum)) * data.exact_dtype.itemsize + stored_dtype(data.X).itemsize
+        size = (2 + bool(self.momentum)) * data.exact_dtype.itemsize + stored_dtype(data).itemsize
         memory.require(
             size * loss.n_columns * data.d, f"A training of {loss.n_columns:,} x {data.d:,} weights",
             "Use fewer features or classes, or X in float32.",
@@ -303,7 +314,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     def fit(
         self,
         X: Features,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         coef_init: ArrayLike | None = None,
@@ -315,8 +326,10 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
         Parameters
         ----------
-        X : {array, CSR matrix} of shape (n_samples, n_features)
-            uint8, float32 and float64 are read as they are; CSR as float32 or float64.
+        X : {array, CSR matrix} of shape (n_samples, n_features), or Blocks
+            uint8, float32 and float64 are read as they are, from memory or from a file that is mapped into
+            it; CSR as float32 or float64. The rows of :class:`fastlr.Blocks`, which hold labels and weights
+            themselves, are shuffled within their block.
         y : array of shape (n_samples,)
         sample_weight : array of shape (n_samples,), optional
         coef_init, intercept_init : arrays like `coef_` and `intercept_`, optional
@@ -342,7 +355,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
         last, K = super()._start(training), len(training.classes)
         if coef_init is None and intercept_init is None:
             return last
-        shape = 1 if K == 2 else K, training.X.shape[1]
+        shape = 1 if K == 2 else K, training.attributes["n_features_in_"]
         start = copy.copy(self)
         if last is None or not np.array_equal(last.classes_, training.classes) or last.coef_.shape != shape:
             start.coef_, start.intercept_ = np.zeros(shape), np.zeros(shape[0])
@@ -367,7 +380,7 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
 
     def _attributes(self, model, training):
         """What predictions need of a model, in arrays of its own."""
-        stored = stored_dtype(training.X)
+        stored = stored_dtype(model.data)
         return {
             "coef_": np.array(model.W, dtype=stored),
             "intercept_": raw_intercept(model.W, model.b, model.shift, stored),

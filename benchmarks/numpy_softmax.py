@@ -5,6 +5,7 @@ All arithmetic is in the type of X and W.
 """
 
 import numpy as np
+from scipy.special import expit
 
 
 def probabilities(X, W, b):
@@ -14,6 +15,18 @@ def probabilities(X, W, b):
     Z -= Z.max(axis=1, keepdims=True)
     np.exp(Z, out=Z)
     Z /= Z.sum(axis=1, keepdims=True)
+    return Z
+
+
+def residuals(Z, y):
+    """Probabilities of the scores Z (n, K) less the indicators of y; one column is that of class 1 of two.
+    Z may be overwritten."""
+    if Z.shape[1] == 1:
+        return expit(Z) - y[:, None].astype(Z.dtype)
+    Z -= Z.max(axis=1, keepdims=True)
+    np.exp(Z, out=Z)
+    Z /= Z.sum(axis=1, keepdims=True)
+    Z[np.arange(len(y)), y] -= 1
     return Z
 
 

@@ -1,0 +1,19 @@
+"""scikit-learn's LogisticRegression by Newton's method with the whole Hessian."""
+
+from benchmarks import peers
+from benchmarks.solvers import ANY_CLASSES, ITERATIONS
+
+TITLE = "scikit-learn newton-cholesky"
+PACKAGE = "scikit-learn"
+TAKES = ANY_CLASSES | {"l2"}
+BUDGETS = ITERATIONS
+
+
+def prepare(problem):
+    def fit(n_iter):
+        model = peers.sklearn_model(
+            problem.C, problem.penalty == "l1", solver="newton-cholesky", max_iter=n_iter, tol=0
+        ).fit(problem.X, problem.y)
+        return model.coef_, model.intercept_
+
+    return fit

@@ -93,7 +93,7 @@ def _serve(pipe, case, name, folder):
         os.dup2(quiet, stream)
     try:
         solver, problem = solvers.load(name), case.load(folder)
-        solver.prepare(problem.head())(solver.BUDGETS[0])
+        solver.prepare(problem.head())(solver.BUDGETS[6])  # in which everything has been called
         fit = solver.prepare(problem)
         pipe.send(("ready", solvers.version(solver)))
         while True:

@@ -1,4 +1,4 @@
-"""skglm: proximal Newton, all features in its first working set, which is its fastest on MNIST."""
+"""skglm: proximal Newton on working sets; the first holds all features where n > d, its fastest on MNIST."""
 
 import numpy as np
 from scipy import sparse
@@ -17,10 +17,11 @@ BUDGETS = TOLERANCES
 
 def prepare(problem):
     X = problem.X.tocsc() if sparse.issparse(problem.X) else np.asfortranarray(problem.X)
-    y, d = (2 * problem.y - 1).astype(X.dtype), X.shape[1]
+    y, (n, d) = (2 * problem.y - 1).astype(X.dtype), X.shape
+    first = d if n > d else 10
 
     def fit(tol):
-        solver = ProxNewton(p0=d, max_iter=1000, max_pn_iter=1000, tol=tol)
+        solver = ProxNewton(p0=first, max_iter=1000, tol=tol)
         model = GeneralizedLinearEstimator(Logistic(), L1(problem.alpha), solver).fit(X, y)
         return model.coef_, model.intercept_
 

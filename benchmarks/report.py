@@ -319,12 +319,12 @@ def draw(found):
 
 
 def save(figure, file):
-    """As a PNG of 64 colours, which is a third of the size."""
+    """As a PNG of 128 colours, which is half as large."""
     from PIL import Image
 
     buffer = BytesIO()
     figure.savefig(buffer, dpi=90)
-    Image.open(buffer).convert("RGB").quantize(64).save(file, optimize=True)
+    Image.open(buffer).convert("RGB").quantize(128).save(file, optimize=True)
 
 
 def main(arguments=None):

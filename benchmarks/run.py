@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 THREAD_VARIABLES = "OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM", "BLIS"
 REPEATED_BELOW = 5.0
 # Seconds for loading, converting and compiling; also for judging the weights of a run.
-PATIENCE = 120.0
+PATIENCE = 60.0
 REFERENCE_TOL = 1e-9
 # So many budgets without a better point, by more than a twentieth, and a solver is at its end. Tolerances
 # that are too loose to matter all give the same.

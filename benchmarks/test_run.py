@@ -73,7 +73,7 @@ def test_solvers_come_near_the_optimum(name, penalty, classes):
     budgets = [b for b in solver.BUDGETS if 1e-8 <= b <= 2000]
     best = fitted(problem, tol=1e-9)
     value = problem.objective(*solver.prepare(problem)(budgets[-1]))
-    near = 3e-2 if "sgd" in name else 2e-3 if hasattr(solver, "DIFFERS") else 1e-5
+    near = 3e-2 if "sgd" in name else 2e-3 if hasattr(solver, "DIFFERS") else 1e-4
     assert -1e-9 <= (value - best.objective_ + best.dual_gap_) / best.null_objective_ <= near
 
 

@@ -6,7 +6,7 @@ from scipy.signal import lfilter
 from benchmarks.objective import Problem
 
 TITLE = "correlated"
-LIMIT = 4
+LIMIT = 3
 STORAGES = ("float64",)
 
 

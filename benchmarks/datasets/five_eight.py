@@ -4,7 +4,7 @@ from benchmarks import workloads
 from benchmarks.objective import Problem
 
 TITLE = "MNIST 5 v 8"
-LIMIT = 15
+LIMIT = 10
 STORAGES = ("float64",)
 
 

@@ -7,7 +7,7 @@ from benchmarks import workloads
 from benchmarks.objective import Problem
 
 TITLE = "MNIST 5,000"
-LIMIT = 6
+LIMIT = 5
 STORAGES = ("float64", "float32", "uint8")
 
 

@@ -4,7 +4,7 @@ from benchmarks import workloads
 from benchmarks.objective import Problem
 
 TITLE = "20 Newsgroups"
-LIMIT = 15
+LIMIT = 10
 STORAGES = ("float64",)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.objective import Problem
 
 TITLE = "nearly separable"
-LIMIT = 4
+LIMIT = 3
 STORAGES = ("float64",)
 
 

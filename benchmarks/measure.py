@@ -87,9 +87,13 @@ def _fit_memory(estimator, X, y):
 def seconds(values):
     """A cell: the median, and in brackets the least and the greatest."""
     scale, unit = (1e3, "ms") if statistics.median(values) < 1 else (1, "s")
-    middle, low, high = (scale * f(values) for f in (statistics.median, min, max))
-    text = f"{middle:.3g} {unit}"
-    return text if len(values) == 1 else f"{text} ({low:.3g} to {high:.3g})"
+    middle, low, high = (_three_digits(scale * f(values)) for f in (statistics.median, min, max))
+    text = f"{middle} {unit}"
+    return text if len(values) == 1 else f"{text} ({low} to {high})"
+
+
+def _three_digits(value):
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def ratio(peer, ours):

@@ -148,9 +148,10 @@ def _nobody(found):
     if not peers:
         return "no peer ran"
     near = min(peers, key=lambda name: nearest(found.results[name]))
-    level = nearest(found.results[near])
-    limit = found.results[near]["limit"]
-    return f"none within {limit:g} s; {TEXTS[near]['TITLE']} came to {level:.1e}"
+    text = f"none within {found.results[near]['limit']:g} s"
+    if not found.results[near]["points"]:
+        return text
+    return f"{text}; {TEXTS[near]['TITLE']} came to {nearest(found.results[near]):.1e}"
 
 
 def lost(all_found):

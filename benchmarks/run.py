@@ -11,6 +11,7 @@ run again. `python -m benchmarks.report` makes tables and pictures of the files.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import multiprocessing
@@ -29,7 +30,7 @@ RESULTS = Path(__file__).parent / "results"
 THREAD_VARIABLES = "OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB_MAXIMUM", "BLIS"
 REPEATED_BELOW = 5.0
 # Seconds for loading, converting and compiling; also for judging the weights of a run.
-PATIENCE = 60.0
+PATIENCE = 120.0
 REFERENCE_TOL = 1e-9
 # So many budgets without a better point, by more than a twentieth, and a solver is at its end. Tolerances
 # that are too loose to matter all give the same.
@@ -74,7 +75,10 @@ class Contender:
     def run(self, budget, timeout):
         """Seconds of a run, and the objective of its weights."""
         self.is_idle = False
-        self._pipe.send(budget)
+        try:
+            self._pipe.send(budget)
+        except OSError as error:
+            raise RuntimeError(f"the process is gone: {error}") from None
         answer = self.hear(timeout), self.hear(PATIENCE)
         self.is_idle = True
         return answer
@@ -198,8 +202,8 @@ def compete(case, names, options):
         result = {"machine": options.machine, "load": load(), "threads": options.threads, "limit": limit}
         try:
             solver = solvers.load(name)
-        except ImportError as error:
-            result["missing"] = f"{error.name} is not installed"
+        except (ImportError, OSError) as error:  # OSError: a library that it needs is not there
+            result["missing"] = f"not installed: {error}"
             _write(file, result)
             continue
         result["refused"] = refusal(solver, case, options.data, known)
@@ -230,13 +234,15 @@ def repeat(case, alive, options):
     for name, (contender, result, fast) in alive.items():
         if not contender.is_idle:  # it was ended in the middle of a run
             contender = Contender(case, name, options.data)
-            contender.hear(PATIENCE)
+            with contextlib.suppress(RuntimeError, TimeoutError):
+                contender.hear(PATIENCE)
             alive[name] = contender, result, fast
     for _ in range(options.repeats - 1):
         for contender, _, fast in alive.values():
             time.sleep(0.2)  # threads of the solver before spin for a while after their last product
-            for point in fast:
-                point["seconds"].append(contender.run(point["budget"], PATIENCE)[0])
+            with contextlib.suppress(RuntimeError, TimeoutError):  # what has been measured stays
+                for point in fast:
+                    point["seconds"].append(contender.run(point["budget"], PATIENCE)[0])
     for contender, _, _ in alive.values():
         contender.close()
 

@@ -80,7 +80,7 @@ class Found:
         return next((point["seconds"] for point in points if point["suboptimality"] <= level), None)
 
     def ranking(self, level):
-        """(median seconds, name) of fastlr and the peers that got there, the fastest first; SGD of fastlr's is
+        """(median seconds, name) of fastlr and the peers that got there, the fastest first. fastlr SGD is
         another estimator, and neither helps nor is a peer."""
         times = {name: self.times(name, level) for name in self.curves if name != "fastlr_sgd"}
         return sorted((statistics.median(values), name) for name, values in times.items() if values)

@@ -60,6 +60,9 @@ CASES = [
     # Lengths around one vector, one tile of four, and both, of every instruction set.
     *(case(K=K, layout="csr", real=real) for K in (1, 2, 6, 7, 10, 20, 33, 70) for real in ("f4", "f8")),
     *(case(d=d, real=real) for d in (1, 2, 8, 13, 16, 17, 65, 200) for real in ("f4", "f8")),
+    # Bytes are converted in registers for up to 10 score columns, in a panel for more.
+    *(case(K=K, stored="u1", real=real) for K in (1, 2, 4, 5, 6, 10, 11) for real in ("f4", "f8")),
+    *(case(d=d, K=K, stored="u1") for d in (1, 8, 13, 16, 17, 65, 200) for K in (1, 3)),
     *(case(d=1, layout=layout) for layout in ("row gaps", "csr")),
     *(case(n=n, real=real) for n in (1, 2, 3, 5, 17) for real in ("f4", "f8")),
     *(case(n=n, layout="csr") for n in (1, 5)),
@@ -164,6 +167,34 @@ def test_decision(values):
     out = np.full((p.n, p.K), np.nan, dtype=p.real)
     passes.decision(p.rows, flat(p, p.W), p.b, out, 0, p.n, 2)
     assert np.all(np.abs(out - reference.decision(p.X, *p.model)) <= p.score_error)
+
+
+@pytest.mark.parametrize("stored", ["u1", "f4", "f8"])
+@pytest.mark.parametrize("real", ["f4", "f8"])
+@pytest.mark.parametrize("K", [1, 2, 3, 5, 10, 11])
+def test_scores_do_not_depend_on_the_place_of_a_row(K, real, stored):
+    for d in (1, 7, 9, 15, 22, 31, 77):
+        p = problem(case(n=33, d=d, K=K, stored=stored, real=real).values[0])
+        together, alone = np.empty((2, p.n, p.K), dtype=p.real)
+        passes.decision(p.rows, flat(p, p.W), p.b, together, 0, p.n, 1)
+        for i in range(p.n):
+            passes.decision(p.rows, flat(p, p.W), p.b, alone[i : i + 1], i, i + 1, 1)
+        np.testing.assert_array_equal(alone, together)
+
+
+@pytest.mark.parametrize("real", ["f4", "f8"])
+@pytest.mark.parametrize("K", [1, 3, 10, 12])
+def test_bytes_are_the_numbers_they_say(K, real):
+    """Rows of bytes, however they are converted, give the bits of the same numbers as floats."""
+    narrow = problem(case(n=700, d=77, K=K, stored="u1", real=real).values[0])
+    wide = problem(case(n=700, d=77, K=K, stored="u1", real=real).values[0])
+    wide.rows = source.Rows(narrow.X.astype(narrow.real))
+    scores = []
+    for p in (narrow, wide):
+        scores.append(np.empty((p.n, p.K), dtype=p.real))
+        passes.decision(p.rows, flat(p, p.W), p.b, scores[-1], 0, p.n, 1)
+    np.testing.assert_array_equal(*scores)
+    np.testing.assert_array_equal(loss_gradient(narrow)[1], loss_gradient(wide)[1])
 
 
 @every_case

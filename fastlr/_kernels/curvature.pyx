@@ -10,7 +10,7 @@ from libc.string cimport memset
 
 from .simd cimport add_sums, floating, softmax
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores
-from .source cimport fetch, free_block, new_block
+from .source cimport fetch, free_block, new_block, reads_bytes
 from .team cimport team_counter, team_next, team_run
 
 cdef struct Job:
@@ -71,11 +71,13 @@ cdef void store_rows(const floating* U, const Block* block, Py_ssize_t K, floati
 
 cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
     """Takes chunks until none is left."""
-    cdef Py_ssize_t size = block_rows(job.X, job.K, sizeof(floating)), n = job.stop - job.start, K = job.K
+    cdef bint as_bytes = reads_bytes(job.X, job.K)
+    cdef Py_ssize_t size = block_rows(job.X, job.K, sizeof(floating), as_bytes)
+    cdef Py_ssize_t n = job.stop - job.start, K = job.K
     cdef Py_ssize_t chunk, start, stop, first, last
     cdef floating* P
     cdef floating* U
-    cdef Block* block = new_block(job.X, size, K, sizeof(floating))
+    cdef Block* block = new_block(job.X, size, K, sizeof(floating), as_bytes)
     if block == NULL:
         job.failed = True
         return

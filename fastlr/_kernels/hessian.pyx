@@ -99,7 +99,7 @@ cdef void add_block(const Job* job, const Block* block, Panels* panels, floating
 
 cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
     cdef Py_ssize_t n = job.stop - job.start, chunk, start, stop, last
-    cdef Block* block = new_block(job.X, ROWS, job.K, sizeof(floating))
+    cdef Block* block = new_block(job.X, ROWS, job.K, sizeof(floating), False)
     cdef Panels panels
     panels.right = calloc(ROWS * job.lda, sizeof(floating))
     panels.left = calloc(LINE * job.a, sizeof(floating))

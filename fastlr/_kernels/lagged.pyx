@@ -102,7 +102,7 @@ def saga_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize
     cdef Py_ssize_t d = source.d, K = b.shape[0], n = order.shape[0], T = draws.shape[0]
     cdef Py_ssize_t t, f, j, k, start, stop, n_touched, m = (n + block_size - 1) // block_size
     cdef floating* Z
-    cdef Block* block = new_block(source, min(block_size, n), K, sizeof(floating))
+    cdef Block* block = new_block(source, min(block_size, n), K, sizeof(floating), False)
     cdef Lag lag
     cdef double[::1] change = np.empty(K)
     cdef int64_t[::1] seen = np.full(d, -1)
@@ -165,7 +165,7 @@ def sgd_steps(Rows X, const int32_t[::1] y, const double[::1] s, const Py_ssize_
     cdef Py_ssize_t d = source.d, K = b.shape[0], m = order.shape[0], T = eta.shape[0]
     cdef Py_ssize_t t, f, j, k, start, stop, n_touched
     cdef floating* Z
-    cdef Block* block = new_block(source, min(batch_size, m), K, sizeof(floating))
+    cdef Block* block = new_block(source, min(batch_size, m), K, sizeof(floating), False)
     cdef double[::1] residuals = np.empty(K)
     cdef int64_t[::1] seen = np.full(d, -1)
     cdef int64_t[::1] current = np.zeros(d, dtype=np.int64)

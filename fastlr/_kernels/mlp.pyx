@@ -226,7 +226,7 @@ cdef bint prepare(Job* job, int n_threads) noexcept nogil:
     """Memory; whether there was enough."""
     cdef Py_ssize_t h = job.h, K = job.K, ld, parts = (job.piece + PART_ROWS - 1) // PART_ROWS
     # Whole parts, so that the last one's rows beyond the end have their place.
-    job.block = new_block(job.X, parts * PART_ROWS, 1, job.itemsize)
+    job.block = new_block(job.X, parts * PART_ROWS, 1, job.itemsize, False)
     if job.block == NULL:
         return False
     job.block.count = job.n

@@ -11,6 +11,7 @@ from libc.string cimport memset
 
 from .simd cimport correct, floating, simd_double, softmax, squared_hinge
 from .source cimport Block, Rows, Source, block_gradient, block_rows, block_scores, fetch, free_block, new_block
+from .source cimport reads_bytes
 from .team cimport team_counter, team_next, team_run
 
 cdef enum Mode:
@@ -107,9 +108,10 @@ cdef void run_block(Job* job, Block* block, Py_ssize_t chunk, Py_ssize_t start, 
 
 cdef void run_chunks(Job* job, floating* type_only) noexcept nogil:
     """Takes chunks until none is left."""
-    cdef Py_ssize_t size = block_rows(job.X, job.K, sizeof(floating)), n = job.stop - job.start
+    cdef bint as_bytes = job.mode != MOMENTS and reads_bytes(job.X, job.K)
+    cdef Py_ssize_t size = block_rows(job.X, job.K, sizeof(floating), as_bytes), n = job.stop - job.start
     cdef Py_ssize_t chunk, start, stop, first, last
-    cdef Block* block = new_block(job.X, size, job.K, sizeof(floating))
+    cdef Block* block = new_block(job.X, size, job.K, sizeof(floating), as_bytes)
     if block == NULL:
         job.failed = True
         return

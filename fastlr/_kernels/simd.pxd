@@ -41,6 +41,11 @@ cdef extern from "simd.h" nogil:
         double correct(const float* Z, Py_ssize_t ldz, const int32_t* y, const float* s, Py_ssize_t B,
                        Py_ssize_t K) noexcept nogil
         void add_sums(const float* R, Py_ssize_t ldr, Py_ssize_t B, Py_ssize_t K, double* sums) noexcept nogil
+        void (*scores_uint8)(const uint8_t* const* rows, const float* W, Py_ssize_t ldw, const float* bias,
+                             Py_ssize_t B, Py_ssize_t K, Py_ssize_t d, float* Z, Py_ssize_t ldz) noexcept nogil
+        void (*accumulate_uint8)(const uint8_t* const* rows, const float* R, Py_ssize_t ldr, Py_ssize_t B,
+                                 Py_ssize_t K, Py_ssize_t d, const char* const* next, Py_ssize_t size, bint beta,
+                                 float* G, Py_ssize_t ldg) noexcept nogil
 
     ctypedef struct SimdDouble "fastlr_simd_double":
         void scores(const double* const* rows, const double* W, Py_ssize_t ldw, const double* bias,
@@ -80,6 +85,11 @@ cdef extern from "simd.h" nogil:
         double correct(const double* Z, Py_ssize_t ldz, const int32_t* y, const double* s, Py_ssize_t B,
                        Py_ssize_t K) noexcept nogil
         void add_sums(const double* R, Py_ssize_t ldr, Py_ssize_t B, Py_ssize_t K, double* sums) noexcept nogil
+        void (*scores_uint8)(const uint8_t* const* rows, const double* W, Py_ssize_t ldw, const double* bias,
+                             Py_ssize_t B, Py_ssize_t K, Py_ssize_t d, double* Z, Py_ssize_t ldz) noexcept nogil
+        void (*accumulate_uint8)(const uint8_t* const* rows, const double* R, Py_ssize_t ldr, Py_ssize_t B,
+                                 Py_ssize_t K, Py_ssize_t d, const char* const* next, Py_ssize_t size, bint beta,
+                                 double* G, Py_ssize_t ldg) noexcept nogil
 
     const Py_ssize_t PAD "FASTLR_PAD"
 
@@ -111,6 +121,30 @@ cdef inline void accumulate(const floating** rows, const floating* R, Py_ssize_t
     else:
         simd_double.accumulate(<const double* const*> rows, R, ldr, B, K, d, <const char* const*> next, size,
                                beta, G, ldg)
+
+
+cdef inline bint has_uint8() noexcept nogil:
+    """Whether the next two exist."""
+    return simd_float.scores_uint8 != NULL
+
+
+cdef inline void scores_uint8(const uint8_t** rows, const floating* W, Py_ssize_t ldw, const floating* bias,
+                              Py_ssize_t B, Py_ssize_t K, Py_ssize_t d, floating* Z, Py_ssize_t ldz) noexcept nogil:
+    if floating is float:
+        simd_float.scores_uint8(<const uint8_t* const*> rows, W, ldw, bias, B, K, d, Z, ldz)
+    else:
+        simd_double.scores_uint8(<const uint8_t* const*> rows, W, ldw, bias, B, K, d, Z, ldz)
+
+
+cdef inline void accumulate_uint8(const uint8_t** rows, const floating* R, Py_ssize_t ldr, Py_ssize_t B,
+                                  Py_ssize_t K, Py_ssize_t d, const char** next, Py_ssize_t size, bint beta,
+                                  floating* G, Py_ssize_t ldg) noexcept nogil:
+    if floating is float:
+        simd_float.accumulate_uint8(<const uint8_t* const*> rows, R, ldr, B, K, d, <const char* const*> next, size,
+                                    beta, G, ldg)
+    else:
+        simd_double.accumulate_uint8(<const uint8_t* const*> rows, R, ldr, B, K, d, <const char* const*> next, size,
+                                     beta, G, ldg)
 
 
 cdef inline double softmax(floating* Z, Py_ssize_t ldz, const int32_t* y, const floating* s, Py_ssize_t B,

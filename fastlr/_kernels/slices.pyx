@@ -1,7 +1,7 @@
 from libc.stdlib cimport calloc, free
 
 from .simd cimport PAD, floating, padded
-from .source cimport Block, Source, block_scores, fetch, free_block, new_block, slice_features
+from .source cimport Block, Source, block_scores, fetch, free_block, new_block, reads_bytes, slice_features
 from .team cimport team_meet
 
 
@@ -28,7 +28,8 @@ cdef Slices* new_slices(const Source* X, Py_ssize_t size, Py_ssize_t K, Py_ssize
             slices.first[t] = t * vectors // slices.count * PAD
             slices.views[t] = slice_features(X, slices.first[t],
                                              min(X.d, (t + 1) * vectors // slices.count * PAD))
-            slices.blocks[t] = new_block(&slices.views[t], size, K, itemsize)
+            slices.blocks[t] = new_block(&slices.views[t], size, K, itemsize,
+                                         reads_bytes(&slices.views[t], K))
             if slices.blocks[t] == NULL:
                 complete = False
             else:

@@ -30,14 +30,17 @@ cdef struct Block:
     const void** rows       # dense: where they are, in X or in panel
     const char** next       # dense: where the rows of the next block are
     bint has_next
+    bint as_bytes           # rows are bytes, see reads_bytes
     void* panel             # size x ld, converted rows
     void* Z                 # K x size: scores, then residuals
     void* s                 # size: sample weights
     int32_t* y              # size: labels
     void* one_row           # 2 K: a row of scores or residuals, and K zeros
 
-cdef Py_ssize_t block_rows(const Source* X, Py_ssize_t K, Py_ssize_t itemsize) noexcept nogil
-cdef Block* new_block(const Source* X, Py_ssize_t size, Py_ssize_t K, Py_ssize_t itemsize) noexcept nogil
+cdef bint reads_bytes(const Source* X, Py_ssize_t K) noexcept nogil
+cdef Py_ssize_t block_rows(const Source* X, Py_ssize_t K, Py_ssize_t itemsize, bint as_bytes) noexcept nogil
+cdef Block* new_block(const Source* X, Py_ssize_t size, Py_ssize_t K, Py_ssize_t itemsize,
+                      bint as_bytes) noexcept nogil
 cdef void free_block(Block* block) noexcept nogil
 cdef void fetch(const Source* X, Block* block, const Py_ssize_t* order, Py_ssize_t start, Py_ssize_t stop,
                 Py_ssize_t following, const int32_t* y, const double* s, floating* type_only) noexcept nogil

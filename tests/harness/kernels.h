@@ -75,6 +75,29 @@ static void NAME(check_accumulate)(const TABLE *f, ptrdiff_t B, ptrdiff_t K, ptr
     }
 }
 
+/* Rows of bytes give what the same numbers as REAL give, to the last bit. */
+static void NAME(check_bytes)(const TABLE *f, ptrdiff_t B, ptrdiff_t K, ptrdiff_t d) {
+    if (f->scores_uint8 == NULL) return;
+    const uint8_t **bytes = room(B, sizeof *bytes);
+    const REAL **rows = room(B, sizeof *rows), *bias = NAME(reals)(K), *W = NAME(reals)(K * d), *R = NAME(reals)(K * B);
+    for (ptrdiff_t i = 0; i < B; i++) {
+        uint8_t *narrow = room(d, 1);
+        REAL *wide = room(d, sizeof *wide);
+        for (ptrdiff_t j = 0; j < d; j++) wide[j] = narrow[j] = (uint8_t)random_below(256);
+        bytes[i] = narrow, rows[i] = wide;
+    }
+    REAL *Z = room(K * B, sizeof *Z), *expected = room(K * B, sizeof *expected);
+    f->scores_uint8(bytes, W, d, bias, B, K, d, Z, B);
+    f->scores(rows, W, d, bias, B, K, d, expected, B);
+    for (ptrdiff_t e = 0; e < K * B; e++) same(Z[e], expected[e], 0);
+    for (int beta = 0; beta < 2; beta++) {
+        REAL *G = NAME(reals)(K * d), *twin = NAME(copy)(G, K * d);
+        f->accumulate_uint8(bytes, R, B, B, K, d, beta ? (const char *const *)bytes : NULL, 1, beta, G, d);
+        f->accumulate(rows, R, B, B, K, d, NULL, sizeof(REAL), beta, twin, d);
+        for (ptrdiff_t e = 0; e < K * d; e++) same(G[e], twin[e], 0);
+    }
+}
+
 static void NAME(check_sparse)(const TABLE *f, ptrdiff_t count, ptrdiff_t K, ptrdiff_t d) {
     const REAL *bias = NAME(reals)(K), *r = NAME(reals)(K), *W = NAME(reals)(d * K), *before = NAME(reals)(d * K);
     for (int stored = 1; stored < 3; stored++) {
@@ -337,6 +360,7 @@ static void NAME(check_all)(const TABLE *f) {
                 const ptrdiff_t K = CLASSES[(at_B + at_d) % COUNT(CLASSES)];
                 kernel = "scores", NAME(check_scores)(f, B, K, d), give_back();
                 kernel = "accumulate", NAME(check_accumulate)(f, B, K, d), give_back();
+                kernel = "bytes", NAME(check_bytes)(f, B, K, d), give_back();
                 kernel = "moments", NAME(check_moments)(f, B, d), give_back();
                 NAME(check_layers)(f, B, d, K), give_back();
             }

@@ -11,6 +11,10 @@ typedef INTEGER ivec __attribute__((vector_size(VECTOR_BYTES)));
 
 #define load NAME(load)
 #define store NAME(store)
+#define from_bytes NAME(from_bytes)
+#define row_vector NAME(row_vector)
+#define fused NAME(fused)
+#define row_first NAME(row_first)
 #define load_first NAME(load_first)
 #define store_first NAME(store_first)
 #define splat NAME(splat)
@@ -24,18 +28,88 @@ INLINE vec load(const REAL *p) { return *(const uvec *)p; }
 INLINE void store(REAL *p, vec v) { *(uvec *)p = v; }
 INLINE vec splat(REAL x) { return x - (vec){0}; }
 
+/* a b + c, rounded once where the instruction set can. Left to itself, a compiler may fuse in some tiles and not in
+ * others, where a branch comes between: a row's score would depend on its place. */
+INLINE vec fused(vec a, vec b, vec c) {
+#if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
+    return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif VECTOR_BYTES == 64
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif VECTOR_BYTES == 32 && defined(__FMA__) && defined(IS_DOUBLE)
+    return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif VECTOR_BYTES == 32 && defined(__FMA__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* The first n < LANES elements; the others read as zero and are not touched in memory. */
 INLINE vec load_first(const REAL *p, ptrdiff_t n) {
 #if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
     return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
 #elif VECTOR_BYTES == 64
     return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif VECTOR_BYTES == 32 && defined(__AVX2__) && defined(IS_DOUBLE)
+    const __m256i lanes = _mm256_setr_epi64x(0, 1, 2, 3);
+    return (vec)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), lanes));
+#elif VECTOR_BYTES == 32 && defined(__AVX2__)
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (vec)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lanes));
 #else
     vec v = {0};
     for (ptrdiff_t j = 0; j < LANES - 1; j++)
         if (j < n) v[j] = p[j];
     return v;
 #endif
+}
+
+/* A vector of bytes. Where it takes single instructions, compilers do not find them by themselves. */
+#if VECTOR_BYTES == 64 && defined(IS_DOUBLE)
+#define READS_BYTES
+INLINE vec from_bytes(const uint8_t *p) {
+    return (vec)_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+#elif VECTOR_BYTES == 64
+#define READS_BYTES
+INLINE vec from_bytes(const uint8_t *p) {
+    return (vec)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+#elif VECTOR_BYTES == 32 && defined(__AVX2__) && defined(IS_DOUBLE)
+#define READS_BYTES
+INLINE vec from_bytes(const uint8_t *p) {
+    int four;
+    memcpy(&four, p, sizeof four);
+    return (vec)_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)));
+}
+#elif VECTOR_BYTES == 32 && defined(__AVX2__)
+#define READS_BYTES
+INLINE vec from_bytes(const uint8_t *p) {
+    return (vec)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+#endif
+
+/* A vector of a row, from feature j on: REAL, or bytes that are converted in registers. */
+INLINE vec row_vector(const void *row, ptrdiff_t j, const int bytes) {
+#ifdef READS_BYTES
+    if (bytes) return from_bytes((const uint8_t *)row + j);
+#endif
+    (void)bytes;
+    return load((const REAL *)row + j);
+}
+
+/* Its first n < LANES features; the others read as zero and are not touched in memory. */
+INLINE vec row_first(const void *row, ptrdiff_t j, ptrdiff_t n, const int bytes) {
+#ifdef READS_BYTES
+    if (bytes) {
+        uint8_t few[LANES] = {0};
+        for (ptrdiff_t l = 0; l < LANES - 1; l++)
+            if (l < n) few[l] = ((const uint8_t *)row)[j + l];
+        return from_bytes(few);
+    }
+#endif
+    (void)bytes;
+    return load_first((const REAL *)row + j, n);
 }
 
 INLINE void store_first(REAL *p, vec v, ptrdiff_t n) {
@@ -173,6 +247,13 @@ UNROLL
     return e * (REAL)LN2_HIGH + (2 * f * series + e * (REAL)LN2_LOW);
 }
 
+/* log(1 + x), 0 <= x <= 1. What rounding takes from 1 + x is known exactly: the slope of log brings it back. */
+#define log1p_of NAME(log1p_of)
+INLINE vec log1p_of(vec x) {
+    const vec sum = (REAL)1 + x;
+    return log_of(sum) + (x - (sum - 1)) / sum;
+}
+
 /* ---- scores ---------------------------------------------------------------------------------------
  * A tile of rows x classes dot products stays in registers while the features stream by: each vector of
  * x serves all classes of the tile and each vector of w all its rows. */
@@ -185,53 +266,58 @@ UNROLL
 #endif
 
 #define score_tile NAME(score_tile)
-INLINE void score_tile(const int n_rows, const int n_classes, const REAL *const *rows,
-                       const REAL *const *ahead, const REAL *W, ptrdiff_t ldw, const REAL *bias, ptrdiff_t d,
+INLINE void score_tile(const int bytes, const int n_rows, const int n_classes, const void *const *rows,
+                       const void *const *ahead, const REAL *W, ptrdiff_t ldw, const REAL *bias, ptrdiff_t d,
                        REAL *Z, ptrdiff_t ldz) {
-    vec sums[TILE_ROWS][TILE_CLASSES];
+    vec sums[2 * TILE_ROWS][TILE_CLASSES];
     ptrdiff_t j = 0;
 UNROLL
-    for (int r = 0; r < TILE_ROWS; r++)
+    for (int r = 0; r < 2 * TILE_ROWS; r++)
 UNROLL
         for (int c = 0; c < n_classes; c++) sums[r][c] = (vec){0};
 
     for (; j + LANES <= d; j += LANES) {
-        vec x[TILE_ROWS];
+        vec w[TILE_CLASSES];
         if (ahead)
 UNROLL
-            for (int r = 0; r < n_rows; r++) __builtin_prefetch(ahead[r] + j, 0, 3);
+            for (int r = 0; r < n_rows; r++) __builtin_prefetch((const REAL *)ahead[r] + j, 0, 3);
 UNROLL
-        for (int r = 0; r < n_rows; r++) x[r] = load(rows[r] + j);
+        for (int c = 0; c < n_classes; c++) w[c] = load(W + c * ldw + j);
 UNROLL
-        for (int c = 0; c < n_classes; c++) {
-            const vec w = load(W + c * ldw + j);
+        for (int r = 0; r < n_rows; r++) {
+            const vec x = row_vector(rows[r], j, bytes);
 UNROLL
-            for (int r = 0; r < n_rows; r++) sums[r][c] += x[r] * w;
+            for (int c = 0; c < n_classes; c++) sums[r][c] = fused(x, w[c], sums[r][c]);
         }
     }
     if (j < d) {
+        vec w[TILE_CLASSES];
 UNROLL
-        for (int c = 0; c < n_classes; c++) {
-            const vec w = load_first(W + c * ldw + j, d - j);
+        for (int c = 0; c < n_classes; c++) w[c] = load_first(W + c * ldw + j, d - j);
 UNROLL
-            for (int r = 0; r < n_rows; r++) sums[r][c] += load_first(rows[r] + j, d - j) * w;
+        for (int r = 0; r < n_rows; r++) {
+            const vec x = row_first(rows[r], j, d - j, bytes);
+UNROLL
+            for (int c = 0; c < n_classes; c++) sums[r][c] = fused(x, w[c], sums[r][c]);
         }
     }
 UNROLL
-    for (int c = 0; c < n_classes; c++) {
-        const vec four[TILE_ROWS] = {sums[0][c], sums[1][c], sums[2][c], sums[3][c]};
-        sums_of(four, n_rows, bias[c], Z + c * ldz);
-    }
+    for (int c = 0; c < n_classes; c++)
+UNROLL
+        for (int r = 0; r < n_rows; r += TILE_ROWS) {
+            const vec four[TILE_ROWS] = {sums[r][c], sums[r + 1][c], sums[r + 2][c], sums[r + 3][c]};
+            sums_of(four, n_rows > 1 ? TILE_ROWS : 1, bias[c], Z + c * ldz + r);
+        }
 }
 
 /* One call per tile shape, so that every shape is compiled with its sizes known. */
 #define score_rows NAME(score_rows)
-INLINE void score_rows(const int n_rows, ptrdiff_t n_classes, const REAL *const *rows,
-                       const REAL *const *ahead, const REAL *W, ptrdiff_t ldw, const REAL *bias, ptrdiff_t d,
+INLINE void score_rows(const int bytes, const int n_rows, ptrdiff_t n_classes, const void *const *rows,
+                       const void *const *ahead, const REAL *W, ptrdiff_t ldw, const REAL *bias, ptrdiff_t d,
                        REAL *Z, ptrdiff_t ldz) {
-#define TILE(c)                                                         \
-    case c:                                                             \
-        score_tile(n_rows, c, rows, ahead, W, ldw, bias, d, Z, ldz);    \
+#define TILE(c)                                                             \
+    case c:                                                                 \
+        score_tile(bytes, n_rows, c, rows, ahead, W, ldw, bias, d, Z, ldz); \
         break;
     switch (n_classes) {
         TILE(1)
@@ -245,37 +331,55 @@ INLINE void score_rows(const int n_rows, ptrdiff_t n_classes, const REAL *const 
 #undef TILE
 }
 
-static void NAME(scores)(const REAL *const *rows, const REAL *W, ptrdiff_t ldw, const REAL *bias,
-                         ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+#define scores_of NAME(scores_of)
+INLINE void scores_of(const int bytes, const void *const *rows, const REAL *W, ptrdiff_t ldw, const REAL *bias,
+                      ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
     /* Rows outside, classes inside: four rows stay in the first-level cache for all their classes. The first
      * group of classes waits for them to come from memory, which is then idle for the others: the last group
      * asks for the next four rows. Groups are as even as they can be: 4 = 2 + 2, not 3 + 1. */
     const ptrdiff_t n_groups = (K + TILE_CLASSES - 1) / TILE_CLASSES;
     ptrdiff_t i = 0;
+    /* Four sums would wait for each other: a multiply-add takes four cycles, and two start in each. */
+    if (K == 1)
+        for (; i + 2 * TILE_ROWS <= B; i += 2 * TILE_ROWS)
+            score_tile(bytes, 2 * TILE_ROWS, 1, rows + i, NULL, W, ldw, bias, d, Z + i, ldz);
     for (; i + TILE_ROWS <= B; i += TILE_ROWS)
         for (ptrdiff_t g = 0; g < n_groups; g++) {
             const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;
-            const REAL *const *ahead = end == K && i + 2 * TILE_ROWS <= B ? rows + i + TILE_ROWS : NULL;
-            score_rows(TILE_ROWS, end - k, rows + i, ahead, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i,
+            const void *const *ahead =
+                !bytes && n_groups > 1 && end == K && i + 2 * TILE_ROWS <= B ? rows + i + TILE_ROWS : NULL;
+            score_rows(bytes, TILE_ROWS, end - k, rows + i, ahead, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i,
                        ldz);
         }
     for (; i < B; i++)
         for (ptrdiff_t g = 0; g < n_groups; g++) {
             const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;
-            score_rows(1, end - k, rows + i, NULL, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
+            score_rows(bytes, 1, end - k, rows + i, NULL, W + k * ldw, ldw, bias + k, d, Z + k * ldz + i, ldz);
         }
 }
+
+static void NAME(scores)(const REAL *const *rows, const REAL *W, ptrdiff_t ldw, const REAL *bias,
+                         ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+    scores_of(0, (const void *const *)rows, W, ldw, bias, B, K, d, Z, ldz);
+}
+
+#ifdef READS_BYTES
+static void NAME(scores_uint8)(const uint8_t *const *rows, const REAL *W, ptrdiff_t ldw, const REAL *bias,
+                               ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, REAL *Z, ptrdiff_t ldz) {
+    scores_of(1, (const void *const *)rows, W, ldw, bias, B, K, d, Z, ldz);
+}
+#endif
 
 /* ---- accumulate -----------------------------------------------------------------------------------
  * A tile of classes x features of G stays in registers while the rows stream by. */
 #define TILE_VECTORS 4 /* 5 x 4 sums + 4 x + 1 r <= 32 registers, or 3 x 4 + 3 + 1 <= 16 */
 
 #define gradient_tile NAME(gradient_tile)
-INLINE void gradient_tile(const int n_classes, const int n_vectors, const ptrdiff_t n_last,
-                          const REAL *const *rows, ptrdiff_t j, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
+INLINE void gradient_tile(const int bytes, const int n_classes, const int n_vectors, const ptrdiff_t n_last,
+                          const void *const *rows, ptrdiff_t j, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
                           const char *const *next, ptrdiff_t size, int beta, REAL *G, ptrdiff_t ldg) {
     /* n_last > 0: the tile is one vector of which only n_last features exist. */
-    vec sums[TILE_CLASSES][TILE_VECTORS];
+    vec sums[TILE_CLASSES][2 * TILE_VECTORS];
 UNROLL
     for (int c = 0; c < n_classes; c++)
 UNROLL
@@ -292,9 +396,9 @@ UNROLL
         for (int c = 0; c < n_classes; c++) r[c] = splat(R[c * ldr + i]);
 UNROLL
         for (int v = 0; v < n_vectors; v++) {
-            const vec x = n_last ? load_first(rows[i] + j, n_last) : load(rows[i] + j + v * LANES);
+            const vec x = n_last ? row_first(rows[i], j, n_last, bytes) : row_vector(rows[i], j + v * LANES, bytes);
 UNROLL
-            for (int c = 0; c < n_classes; c++) sums[c][v] += r[c] * x;
+            for (int c = 0; c < n_classes; c++) sums[c][v] = fused(r[c], x, sums[c][v]);
         }
     }
 UNROLL
@@ -310,13 +414,13 @@ UNROLL
 }
 
 #define gradient_columns NAME(gradient_columns)
-INLINE void gradient_columns(ptrdiff_t n_classes, const int n_vectors, const ptrdiff_t n_last,
-                             const REAL *const *rows, ptrdiff_t j, const REAL *R, ptrdiff_t ldr,
+INLINE void gradient_columns(const int bytes, ptrdiff_t n_classes, const int n_vectors, const ptrdiff_t n_last,
+                             const void *const *rows, ptrdiff_t j, const REAL *R, ptrdiff_t ldr,
                              ptrdiff_t B, const char *const *next, ptrdiff_t size, int beta, REAL *G,
                              ptrdiff_t ldg) {
 #define TILE(c)                                                                                          \
     case c:                                                                                              \
-        gradient_tile(c, n_vectors, n_last, rows, j, R, ldr, B, next, size, beta, G, ldg);               \
+        gradient_tile(bytes, c, n_vectors, n_last, rows, j, R, ldr, B, next, size, beta, G, ldg);        \
         break;
     switch (n_classes) {
         TILE(1)
@@ -330,9 +434,10 @@ INLINE void gradient_columns(ptrdiff_t n_classes, const int n_vectors, const ptr
 #undef TILE
 }
 
-static void NAME(accumulate)(const REAL *const *rows, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
-                             ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size, int beta,
-                             REAL *G, ptrdiff_t ldg) {
+#define accumulate_of NAME(accumulate_of)
+INLINE void accumulate_of(const int bytes, const void *const *rows, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
+                          ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size, int beta, REAL *G,
+                          ptrdiff_t ldg) {
     /* Features outside, classes inside: the slice of B x TILE_VECTORS vectors serves all classes from
      * the first-level cache. The first group of classes asks for the same features of the next block. */
     const ptrdiff_t n_groups = (K + TILE_CLASSES - 1) / TILE_CLASSES;
@@ -340,23 +445,33 @@ static void NAME(accumulate)(const REAL *const *rows, const REAL *R, ptrdiff_t l
 #define EACH_GROUP(n_vectors, n_last)                                                                   \
     for (ptrdiff_t g = 0; g < n_groups; g++) {                                                          \
         const ptrdiff_t k = g * K / n_groups, end = (g + 1) * K / n_groups;                             \
-        gradient_columns(end - k, n_vectors, n_last, rows, j, R + k * ldr, ldr, B, g ? NULL : next,     \
-                         size, beta, G + k * ldg, ldg);                                                 \
+        gradient_columns(bytes, end - k, n_vectors, n_last, rows, j, R + k * ldr, ldr, B,               \
+                         g ? NULL : next, size, beta, G + k * ldg, ldg);                                \
     }
+    if (K == 1) /* as for scores */
+        for (; j + 2 * TILE_VECTORS * LANES <= d; j += 2 * TILE_VECTORS * LANES)
+            gradient_tile(bytes, 1, 2 * TILE_VECTORS, 0, rows, j, R, ldr, B, next, size, beta, G, ldg);
     for (; j + TILE_VECTORS * LANES <= d; j += TILE_VECTORS * LANES) EACH_GROUP(TILE_VECTORS, 0)
     for (; j + LANES <= d; j += LANES) EACH_GROUP(1, 0)
     if (j < d) EACH_GROUP(1, d - j)
 #undef EACH_GROUP
 }
 
-/* ---- losses on scores ------------------------------------------------------------------------------ */
-#define log1p_of NAME(log1p_of)
-#if defined(IS_DOUBLE)
-INLINE double log1p_of(double x) { return log1p(x); }
-#else
-INLINE float log1p_of(float x) { return log1pf(x); }
+static void NAME(accumulate)(const REAL *const *rows, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
+                             ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size, int beta,
+                             REAL *G, ptrdiff_t ldg) {
+    accumulate_of(0, (const void *const *)rows, R, ldr, B, K, d, next, size, beta, G, ldg);
+}
+
+#ifdef READS_BYTES
+static void NAME(accumulate_uint8)(const uint8_t *const *rows, const REAL *R, ptrdiff_t ldr, ptrdiff_t B,
+                                   ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size, int beta,
+                                   REAL *G, ptrdiff_t ldg) {
+    accumulate_of(1, (const void *const *)rows, R, ldr, B, K, d, next, size, beta, G, ldg);
+}
 #endif
 
+/* ---- losses on scores ------------------------------------------------------------------------------ */
 static double NAME(softmax)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REAL *s, ptrdiff_t B,
                             ptrdiff_t K, double *mass) {
     double loss = 0.0;
@@ -409,12 +524,12 @@ static double NAME(logistic)(REAL *Z, ptrdiff_t ldz, const int32_t *y, const REA
         const vec numerator = chosen(positive, splat(1), e);
         const vec p = load(s + i) * numerator / ((REAL)1 + e);
         store(score, z);
-        store(tail, e);
+        if (mass) store(tail, log1p_of(e));
         store(Z + i, p);
         if (mass)
             for (ptrdiff_t l = 0; l < n; l++) {
                 const double signed_score = y[i + l] ? -(double)score[l] : (double)score[l];
-                loss += (double)s[i + l] * ((signed_score > 0 ? signed_score : 0.0) + (double)log1p_of(tail[l]));
+                loss += (double)s[i + l] * ((signed_score > 0 ? signed_score : 0.0) + (double)tail[l]);
                 sum += (double)Z[i + l];
             }
     }
@@ -606,6 +721,11 @@ const TABLE NAME(fastlr) = {
     NAME(pack_uint8), NAME(pack_float), NAME(pack_double),   NAME(sparse_scores),  NAME(sparse_gradient),
     NAME(layer),      NAME(activate),   NAME(slope),         NAME(momentum_step),  NAME(correct),
     NAME(add_sums),
+#ifdef READS_BYTES
+    NAME(scores_uint8), NAME(accumulate_uint8),
+#else
+    NULL, NULL,
+#endif
 };
 
 #undef vec
@@ -614,6 +734,11 @@ const TABLE NAME(fastlr) = {
 #undef LANES
 #undef load
 #undef store
+#undef from_bytes
+#undef READS_BYTES
+#undef row_vector
+#undef fused
+#undef row_first
 #undef load_first
 #undef store_first
 #undef splat
@@ -632,8 +757,10 @@ const TABLE NAME(fastlr) = {
 #undef TILE_VECTORS
 #undef score_tile
 #undef score_rows
+#undef scores_of
 #undef gradient_tile
 #undef gradient_columns
+#undef accumulate_of
 #undef log_of
 #undef log1p_of
 #undef LOG_TERMS

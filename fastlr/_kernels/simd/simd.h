@@ -80,7 +80,14 @@
     double (*correct)(const real *Z, ptrdiff_t ldz, const int32_t *y, const real *s, ptrdiff_t B,   \
                       ptrdiff_t K);                                                                 \
     /* sums_k += sum_i r_ki, R K x B. */                                                            \
-    void (*add_sums)(const real *R, ptrdiff_t ldr, ptrdiff_t B, ptrdiff_t K, double *sums);
+    void (*add_sums)(const real *R, ptrdiff_t ldr, ptrdiff_t B, ptrdiff_t K, double *sums);         \
+    /* scores and accumulate on rows of bytes, which are converted in registers, by each group of     \
+     * classes anew: for few classes. NULL where the conversion takes many instructions. */           \
+    void (*scores_uint8)(const uint8_t *const *rows, const real *W, ptrdiff_t ldw, const real *bias, \
+                         ptrdiff_t B, ptrdiff_t K, ptrdiff_t d, real *Z, ptrdiff_t ldz);             \
+    void (*accumulate_uint8)(const uint8_t *const *rows, const real *R, ptrdiff_t ldr, ptrdiff_t B,  \
+                             ptrdiff_t K, ptrdiff_t d, const char *const *next, ptrdiff_t size,      \
+                             int beta, real *G, ptrdiff_t ldg);
 
 typedef struct { FASTLR_TABLE(float) } fastlr_simd_float;
 typedef struct { FASTLR_TABLE(double) } fastlr_simd_double;

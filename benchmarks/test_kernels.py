@@ -1,10 +1,10 @@
-"""The fused pass, loss and gradient in one reading of X, against NumPy's two products."""
+"""All main kernels; the fused pass, loss and gradient in one reading of X, against NumPy's two products."""
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmarks import numpy_softmax
+from benchmarks import kernels, numpy_softmax
 from fastlr.data import Data
 from fastlr.losses import Softmax
 
@@ -30,29 +30,30 @@ def expected(work):
 
 def describe(benchmark, X, n_threads):
     benchmark.group = f"loss and gradient, {len(X):,} x 784 x 10, threads: {n_threads}"
-    benchmark.extra_info["flops"] = 4 * X.size * 10
-    benchmark.extra_info["bytes"] = X.nbytes
+    return kernels.Cost(4.0 * X.size * 10, X.nbytes, "float64" if X.dtype == np.float64 else "float32")
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", TYPES)
-def test_fastlr(benchmark, work, expected, dtype, n_threads):
+def test_fastlr(benchmark, against_ceiling, work, expected, dtype, n_threads):
     X, y, W = work
     X, W = X.astype(dtype), W.astype(TYPES[dtype])
     data, loss = Data(X, n_threads), Softmax(y.astype(np.int32), np.ones(len(y)), 10)
-    describe(benchmark, X, n_threads)
+    cost = describe(benchmark, X, n_threads)
     value, G, mass = benchmark(data.loss_gradient, W, np.zeros(10, W.dtype), loss)
+    against_ceiling(cost, n_threads)
     check((value, G, mass - np.bincount(y, minlength=10)), expected, W.dtype, len(y))
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_numpy(benchmark, work, expected, dtype, n_threads):
+def test_numpy(benchmark, against_ceiling, work, expected, dtype, n_threads):
     X, y, W = work
     X, V = X.astype(dtype), np.ascontiguousarray(W.T, dtype)
-    describe(benchmark, X, n_threads)
+    cost = describe(benchmark, X, n_threads)
     with threadpool_limits(n_threads):
         value, G, g = benchmark(numpy_softmax.loss_gradient, X, y, V, np.zeros(10, V.dtype))
+    against_ceiling(cost, n_threads)
     check((value, G.T, g), expected, V.dtype, len(y))
 
 
@@ -61,3 +62,16 @@ def check(found, expected, dtype, n):
     np.testing.assert_allclose(found[0], expected[0], rtol=rtol)
     np.testing.assert_allclose(found[1], expected[1], atol=10 * rtol * np.abs(expected[1]).max())
     np.testing.assert_allclose(found[2], expected[2], atol=10 * rtol * n)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("kernel", kernels.KERNELS)
+def test_kernel(benchmark, against_ceiling, images, kernel, dtype, n_threads):
+    """What a kernel computes is tested in tests/; here it is only measured."""
+    if n_threads > 1 and kernel in kernels.ALONE:
+        pytest.skip("by one thread")
+    run, cost = kernels.KERNELS[kernel](kernels.Images(images[0][:12_000], dtype, 10))
+    benchmark.group = f"{kernel}, threads: {n_threads}"
+    benchmark.pedantic(run, (n_threads,), rounds=7, warmup_rounds=1)
+    against_ceiling(cost, n_threads)

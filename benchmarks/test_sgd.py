@@ -5,7 +5,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from benchmarks import numpy_softmax
+from benchmarks.kernels import Cost
 from fastlr import SGDClassifier
+from fastlr.data import available_threads
 
 EPOCHS = 5
 # The seed that SGDClassifier(random_state=0) draws for the order of its rows: both sides take the
@@ -32,12 +34,13 @@ def train_numpy(*parts):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_fastlr(benchmark, parts, expected, dtype):
+def test_fastlr(benchmark, against_ceiling, parts, expected, dtype):
     X, y, X_val, y_val = parts[dtype]
     scaling, unit = ("unit", 255) if dtype == "uint8" else (None, 1)
     sgd = SGDClassifier(eta0=0.24, scaling=scaling, tol=None, max_iter=EPOCHS, random_state=0)
     benchmark.group = f"SGD, {EPOCHS} epochs of {len(y):,} rows"
     benchmark.pedantic(sgd.fit, (X, y), {"X_val": X_val, "y_val": y_val}, rounds=5, warmup_rounds=1)
+    against_ceiling(cost_of(*parts[dtype]), n_threads=min(2, available_threads()))
     check(sgd.coef_.T * unit, sgd.intercept_, sgd.history_, expected, dtype)
 
 
@@ -48,6 +51,13 @@ def test_numpy(benchmark, parts, expected, dtype, n_threads):
     with threadpool_limits(n_threads):
         _, _, history = benchmark.pedantic(train_numpy, parts[dtype], rounds=5, warmup_rounds=1)
     np.testing.assert_allclose(history["loss"], expected[2]["loss"], rtol=1e-3)
+
+
+def cost_of(X, y, X_val, y_val):
+    """Scores and gradients of the rows to train on, then scores of all rows, epoch by epoch."""
+    flops = EPOCHS * 2.0 * 10 * (3 * X.size + X_val.size)
+    dtype = "float64" if X.dtype == np.float64 else "float32"
+    return Cost(flops, EPOCHS * (2.0 * X.nbytes + X_val.nbytes), dtype)
 
 
 def check(W, b, history, expected, dtype):

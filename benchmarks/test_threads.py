@@ -18,7 +18,7 @@ def test_break_even(monkeypatch):
     monkeypatch.setattr(threads, "SHAPES", ((784, 10, (256, 512)), (50, 3, (512, 16_384))))
     kept = data._THREAD_WORK
     rows = list(threads.break_even(2))
-    assert data._THREAD_WORK == kept
+    assert kept == data._THREAD_WORK
     assert [row[0] for row in rows] == ["256 x 784 x 10", "512 x 784 x 10", "512 x 50 x 3", "16,384 x 50 x 3"]
     # One chunk of rows, two, too little work, and enough.
     assert [row[-1] for row in rows] == ["1", "2", "1", "2"]

@@ -70,7 +70,7 @@ def speed_ups(works, repeats):
 
 
 def break_even(repeats):
-    """Rows of the second table: fused passes of little work, by one thread and by two, and what fastlr takes."""
+    """Rows of the second table: small fused passes, by one thread and by two, and what fastlr takes."""
     for d, K, sizes in SHAPES:
         for n in sizes:
             images = kernels.Images(np.ascontiguousarray(kernels.pixels(n)[:, :d]), "float32", K)

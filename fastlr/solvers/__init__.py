@@ -95,6 +95,15 @@ RULES = (
     ),
     _Rule(
         lambda problem, tol: (
+            not problem.data.is_sparse
+            and _is_large(problem.data)
+            and (problem.penalty.l1 == 0 or tol >= 1e-3)
+        ),
+        "subsampled",
+        "a sample tells enough of the curvature of so many rows",
+    ),
+    _Rule(
+        lambda problem, tol: (
             problem.penalty.l1 > 0 and not problem.data.is_sparse and _has_many_rows(problem.data, tol)
         ),
         "saga",
@@ -116,11 +125,6 @@ RULES = (
         ),
         "sdca",
         "a sparse row is cheap to make optimal in the dual",
-    ),
-    _Rule(
-        lambda problem, tol: not problem.data.is_sparse and _is_large(problem.data),
-        "subsampled",
-        "a sample tells enough of the curvature of so many rows",
     ),
     _Rule(
         lambda problem, tol: True,

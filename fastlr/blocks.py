@@ -155,8 +155,8 @@ class _Dataset:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at rows tells: their number in each block, bytes and types, the labels, and, of the rows of
-    each label that have a weight, number and weight."""
+    """What one look at rows tells: their number in each block, bytes and types, the labels, and, of the rows
+    of each label that have a weight, number and weight."""
 
     sizes: tuple
     n_bytes: float

@@ -36,12 +36,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from fastlr import dask as dask
     from fastlr import metrics as metrics
     from fastlr import model_selection as model_selection
     from fastlr import plots as plots
 
 # Loaded when they are first used: `import fastlr; fastlr.plots.plot_weights(...)`.
-_ROOMS = ("datasets", "metrics", "model_selection", "plots", "readers")
+_ROOMS = ("dask", "datasets", "metrics", "model_selection", "plots", "readers")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -174,7 +174,7 @@ class Look:
         """At a block; `estimator` may have the number and the names of the features."""
         probe = copy.copy(estimator)
         given, X = X, validate.features(probe, X, reset=not hasattr(probe, "n_features_in_"))
-        y, s = _labels_and_weights(X, y, weight)
+        y, s = labels_and_weights(X, y, weight)
         labels, code = np.unique(y, return_inverse=True)
         count = np.bincount(code, s > 0, len(labels))
         attributes = {
@@ -209,7 +209,8 @@ class Look:
         return sum(self.sizes)
 
 
-def _labels_and_weights(X, y, weight):
+def labels_and_weights(X, y, weight):
+    """Those of a block, checked."""
     y = validate.labels(y)
     if len(y) != X.shape[0]:
         raise ValueError(
@@ -233,8 +234,12 @@ class Block:
     @classmethod
     def of(cls, estimator, classes, n_threads, X, y, weight=None):
         X = validate.features(estimator, X, reset=False)
-        y, s = _labels_and_weights(X, y, weight)
+        y, s = labels_and_weights(X, y, weight)
         return cls(Data(X, n_threads), validate.encode(y, classes), s)
+
+    def __sizeof__(self):
+        # What it holds: Dask asks before it moves a block, or puts it on disk.
+        return int(self.data.n * self.data.row_bytes) + self.y.nbytes + self.s.nbytes
 
 
 def loss_gradient(block, loss, W, b):

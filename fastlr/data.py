@@ -188,6 +188,10 @@ class Data(View):
         else:
             self.rows = Rows(X)
 
+    def __reduce__(self):
+        # Rows are pointers, which mean nothing elsewhere.
+        return Data, (self.X, self.n_threads)
+
     @cached_property
     def columns(self):
         """The columns of a CSR matrix, as Rows, where they are the better way to a gradient; else None.

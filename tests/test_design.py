@@ -16,7 +16,7 @@ FLOORS = [
     {"problem", "certificate", "screening", "blocks"},
     {"solvers", "minibatch", "stopping", "progress"},
     {"peers", "base", "stochastic", "linear_model", "neural_network"},
-    {"plots", "metrics", "model_selection", "persistence", "__init__"},
+    {"dask", "plots", "metrics", "model_selection", "persistence", "__init__"},
     {"cli", "__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(FLOORS) for name in names}

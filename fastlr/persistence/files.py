@@ -69,8 +69,8 @@ def save(model: ScoreClassifier, path: File) -> None:
     Parameters
     ----------
     model : fitted estimator of fastlr
-        Not of a subclass. Its parameters and the attributes whose names end in an underscore are stored;
-        NumPy's scalars become Python's.
+        Not of a subclass, but for that in fastlr.dask, which is stored as its kind in memory. Its parameters
+        and the attributes whose names end in an underscore are stored; NumPy's scalars become Python's.
     path : str or path-like
         Written exactly there; no suffix is added. An older file is replaced at once when the new one is
         complete and on the disk, which takes over its permissions, and stays as it is if anything fails
@@ -108,6 +108,7 @@ def save(model: ScoreClassifier, path: File) -> None:
     >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
     True
     """
+    model = _in_memory(model)
     _check_model(model)
     parameters, attributes = {}, {}
     arrays: dict[str, np.ndarray] = {}
@@ -228,8 +229,14 @@ def to_sklearn(model: ScoreClassifier) -> Any:
     >>> peer.predict(X[:2])
     array([0, 0])
     """
+    model = _in_memory(model)
     _check_model(model)
     return model.to_sklearn()
+
+
+def _in_memory(model):
+    """The model, or what one that works elsewhere is in memory."""
+    return model._in_memory() if hasattr(model, "_in_memory") else model
 
 
 def _is_attribute(name):

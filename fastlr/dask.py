@@ -83,7 +83,7 @@ class LogisticRegression(linear_model.LogisticRegression):
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(500, 64)), da.from_array(y, chunks=500)  # doctest: +SKIP
-    >>> client = Client(processes=False, dashboard_address=None)  # doctest: +SKIP
+    >>> client = Client(processes=False, dashboard_address=":0")  # doctest: +SKIP
     >>> clf = LogisticRegression(C=0.01).fit(X, y)  # doctest: +SKIP
     >>> clf.converged_, clf.score(X, y) > 0.95  # doctest: +SKIP
     (True, True)

@@ -23,8 +23,9 @@ from fastlr.typing import ClassWeight, Scaling, Seed
 
 # So many results are added up by a task, or by the client.
 _FAN_IN = 8
-# Bytes of rows that a task works on: about 0.1 s of arithmetic, a hundred times what Dask needs for a task.
-_BUNDLE_BYTES = 64e6
+# A task works on at most this share of the memory that its thread has, so that Dask can put some rows on disk
+# and read others; the fewer tasks the better, as each of them costs the scheduler about a millisecond.
+_BUNDLE_SHARE = 1 / 8
 # Larger arguments go to the workers by themselves: the scheduler would have to read them from each graph.
 _INLINE_BYTES = 1e6
 _ATTEMPTS = 4  # of a pass, where workers die; Dask itself has tried to do without them before
@@ -510,19 +511,22 @@ class _Futures:
         return _merged(self.client.gather(found), merge)
 
     def _whereabouts(self):
-        """Rows of each bundle, the workers that hold it, and the threads of workers."""
+        """Rows of each bundle, the workers that hold it, and what these are."""
         counts = self.client.gather(self.client.map(_count, self.bundles, pure=False))
-        return counts, self.client.who_has(self.bundles), self.client.nthreads()
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        return counts, self.client.who_has(self.bundles), workers
 
     def bundled(self, row_bytes, *arguments):
         """The blocks of these rows, in bundles where the rows lie."""
-        counts, holders, threads = self._in_spite_of_deaths(self._whereabouts)
+        counts, holders, workers = self._in_spite_of_deaths(self._whereabouts)
         sizes, held = row_bytes * np.array(counts), {}
         for i, future in enumerate(self.bundles):
             held.setdefault(next(iter(holders.get(future.key, ())), None), []).append(i)
         futures = []
         for worker, mine in held.items():
-            for bundle in _shares(mine, sizes, threads.get(worker, 1)):
+            about = workers.get(worker, {})
+            room = _BUNDLE_SHARE * (about.get("memory_limit") or np.inf)  # of all threads
+            for bundle in _shares(mine, sizes, about.get("nthreads", 1), room):
                 futures.append(
                     self.client.submit(
                         _blocks, [self.bundles[i] for i in bundle], *arguments, pure=False,
@@ -532,14 +536,14 @@ class _Futures:
         return _Futures(self.client, futures)
 
 
-def _shares(mine, sizes, n_threads):
-    """The partitions of a worker in bundles of about one size: as many for each of its threads as keep them
-    small, the largest partition first to the smallest bundle."""
-    each = max(1, int(np.ceil(sizes[mine].sum() / (n_threads * _BUNDLE_BYTES))))
+def _shares(mine, sizes, n_threads, room):
+    """The partitions of a worker in bundles of about one size: for each of its threads as many as keep those
+    that are at work within `room` bytes, the largest partition first to the smallest bundle."""
+    each = max(1, int(np.ceil(sizes[mine].sum() / room)))
     count = min(len(mine), each * n_threads)
     bundles, filled = [[] for _ in range(count)], np.zeros(count)
     for i in sorted(mine, key=lambda i: -sizes[i]):
         least = filled.argmin()
         bundles[least].append(i)
         filled[least] += sizes[i]
-    return [sorted(bundle) for bundle in bundles if bundle]
+    return [sorted(bundle) for bundle in bundles]

@@ -4,13 +4,15 @@ import doctest
 import os
 import pickle
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import fastlr
 
@@ -275,7 +277,7 @@ def test_large_arguments(client, digits, monkeypatch):
 
 def test_a_tree_of_sums(client, digits, monkeypatch):
     """More bundles than the client adds up itself."""
-    monkeypatch.setattr(room, "_BUNDLE_BYTES", 1)
+    monkeypatch.setattr(room, "_BUNDLE_SHARE", 1e-12)
     monkeypatch.setattr(room, "_FAN_IN", 3)
     X, y, weight = distributed(*digits, cuts=(100,) * 17 + (97,))
     training = room._training(LogisticRegression(), X, y, weight, None)
@@ -366,7 +368,7 @@ def test_blocks_survive_a_move(client, digits):
 def test_max_time_and_warm_start(client, digits):
     D = distributed(*digits[:2])
     clf = LogisticRegression(C=0.01, tol=1e-6, random_state=0, warm_start=True)
-    with pytest.warns(fastlr.linear_model.convex.ConvergenceWarning, match="max_time"):
+    with pytest.warns(ConvergenceWarning, match="max_time"):
         clf.fit(*D, max_time=1e-9)
     assert clf.status_ == "max_time" and np.isfinite(clf.dual_gap_)
     clf.fit(*D)
@@ -375,12 +377,36 @@ def test_max_time_and_warm_start(client, digits):
     assert clf.n_iter_[0] <= 1
 
 
-def test_no_client(digits):
-    from distributed.client import _get_global_client
+def test_no_client():
+    code = """
+import dask.array as da, fastlr.dask
+fastlr.dask.LogisticRegression().fit(da.ones((9, 2)), da.arange(9) % 2)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ValueError: client must be given, or a distributed.Client be open; found none." in found.stderr
 
-    if _get_global_client() is None:
-        with pytest.raises(ValueError, match="client must be given, or"):
-            LogisticRegression().fit(*distributed(*digits))
+
+def test_an_interrupt(client, digits, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    At(monkeypatch, client, 6, interrupt)
+    clf = LogisticRegression(C=0.01, tol=1e-6, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        clf.fit(*distributed(*digits))
+    assert clf.status_ == "interrupted" and np.isfinite(clf.dual_gap_)
+
+
+def test_bundles():
+    """As many as threads, of about one size; more where they would take too much of the memory."""
+    sizes = np.array([5.0, 1, 1, 1, 1, 1, 3, 3])
+    mine = [0, 1, 2, 3, 4, 5, 7]
+    for threads, most in ((1, np.inf), (2, np.inf), (2, 7.0), (16, np.inf)):
+        bundles = room._shares(mine, sizes, threads, most)
+        assert sorted(i for bundle in bundles for i in bundle) == mine
+        filled = [sizes[bundle].sum() for bundle in bundles]
+        assert len(bundles) == (7 if threads == 16 else threads * (2 if most == 7 else 1))
+        assert max(filled) - min(filled) <= sizes[mine].max()
 
 
 def test_the_example_runs():

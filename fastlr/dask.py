@@ -93,7 +93,7 @@ class LogisticRegression(linear_model.LogisticRegression):
     >>> client.close()  # doctest: +SKIP
     """
 
-    _classes_of_fit = None
+    _classes_of_fit: Any = None  # while it fits
 
     def __init__(
         self,
@@ -500,14 +500,16 @@ class _Futures:
                 self.client.retry([future for future in self.bundles if future.status == "error"])
 
     def _pass(self, function, merge, arguments):
+        work, options = functools.partial(_reduced, function=function, merge=merge), {}
         if _size(arguments) > _INLINE_BYTES:
-            arguments = self.client.scatter(arguments, broadcast=True, hash=False)
-        found = self.client.map(
-            _reduced, self.bundles, function=function, merge=merge, arguments=arguments, pure=False
-        )
+            options["arguments"] = self.client.scatter(arguments, broadcast=True, hash=False)
+        else:
+            # Not as an option: map gives those of more than 100 kB a key that is their name, and no other.
+            work = functools.partial(work, arguments=arguments)
+        found = self.client.map(work, self.bundles, pure=False, key=function.__name__, **options)
         while len(found) > _FAN_IN:
             groups = [found[i : i + _FAN_IN] for i in range(0, len(found), _FAN_IN)]
-            found = self.client.map(_merged, groups, merge=merge, pure=False)
+            found = self.client.map(functools.partial(_merged, merge=merge), groups, pure=False)
         return _merged(self.client.gather(found), merge)
 
     def _whereabouts(self):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import fastlr
@@ -268,11 +268,16 @@ def test_a_client_that_is_closed(cluster, digits, monkeypatch):
         assert "_classes_of_fit" not in vars(clf)
 
 
-def test_large_arguments(client, digits, monkeypatch):
+@pytest.mark.parametrize("inline", [1, 1e6])
+def test_large_arguments(client, monkeypatch, inline):
     """Larger ones go by themselves, to the same end."""
-    monkeypatch.setattr(room, "_INLINE_BYTES", 1)
-    many = LogisticRegression(C=0.01, tol=1e-6, random_state=0).fit(*distributed(*digits))
-    assert_same_optimum(many, fastlr.LogisticRegression(C=0.01, tol=1e-6).fit(*digits))
+    monkeypatch.setattr(room, "_INLINE_BYTES", inline)
+    X, y = make_classification(300, 2000, n_informative=40, n_classes=8, random_state=0)
+    X[:, :2] += 3.0
+    options = {"C": 0.01, "tol": 1e-6}
+    many = LogisticRegression(random_state=0, **options).fit(*distributed(X, y, cuts=(100, 100, 100)))
+    assert many.coef_.nbytes > 1e5  # where map of distributed makes a task of an option
+    assert_same_optimum(many, fastlr.LogisticRegression(**options).fit(X, y))
 
 
 def test_a_tree_of_sums(client, digits, monkeypatch):
@@ -297,10 +302,9 @@ def test_traffic_of_a_pass_does_not_grow_with_rows(client, monkeypatch):
     pickled = []
     submit = client.map
 
-    def measured(*iterables, **options):
-        if "arguments" in options:
-            pickled.append(len(pickle.dumps(options["arguments"])))
-        return submit(*iterables, **options)
+    def measured(function, *iterables, **options):
+        pickled.append(len(pickle.dumps(function)))
+        return submit(function, *iterables, **options)
 
     monkeypatch.setattr(client, "map", measured)
     bytes_of_pass = []

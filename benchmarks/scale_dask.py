@@ -259,7 +259,8 @@ def page(fitted, measured, model):
         ),
         f"With {CLUSTER:,} workers a pass is {question.tasks:,} tasks in {len(question.levels)} levels; "
         f"{question.sent / 1e6:,.0f} MB wait for each other, whatever the number of rows: "
-        f"{8 * d * K / 1e3:,.0f} kB to each bundle, and as much back, added up on the way by {room._FAN_IN} at a time.",
+        f"{8 * d * K / 1e3:,.0f} kB to each bundle, and as much back, added up on the way by "
+        f"{room._FAN_IN} at a time.",
         "## What this assumes",
         "- The scheduler handles tasks one by one, at the speed of this machine, and sends the weights "
         "to the workers one after the other.\n"

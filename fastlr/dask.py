@@ -71,8 +71,9 @@ class LogisticRegression(linear_model.LogisticRegression):
     the fit (``X, y = client.persist([X, y])``) where they are used again; else they are computed once for
     each fit. Where a worker dies, Dask makes its partitions anew elsewhere, and the fit goes on.
 
-    Sums are added up in the order of the partitions and the workers that hold them: another distribution
-    changes rounding errors, and nothing else.
+    Sums are added up, and sampled rows follow each other, in the order of the workers and their partitions:
+    where Dask deals these out in another way, even the same `random_state` leads to other weights, within the
+    gap.
 
     `save` writes a model that `load` reads as a :class:`fastlr.LogisticRegression`.
 
@@ -393,8 +394,8 @@ def _client_of(estimator):
             client = get_client()
         except ValueError:
             raise ValueError("client must be given, or a distributed.Client be open; found none.") from None
-    if not hasattr(client, "scheduler_info") or client.asynchronous:
-        raise ValueError(f"client must be a distributed.Client that is not asynchronous; found {client!r}.")
+    if getattr(client, "status", None) != "running" or client.asynchronous:
+        raise ValueError(f"client must be an open distributed.Client, not asynchronous; found {client!r}.")
     return client
 
 

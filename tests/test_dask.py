@@ -264,6 +264,8 @@ def test_a_client_that_is_closed(cluster, digits, monkeypatch):
             At(monkeypatch, other, n, other.close)
             with pytest.raises(RuntimeError, match="client must stay open until the fit ends"):
                 clf.fit(X, y)
+        with pytest.raises(ValueError, match="client must be an open"):
+            clf.fit(X, y)
         assert clf.coef_ is before
         assert "_classes_of_fit" not in vars(clf)
 
@@ -273,8 +275,7 @@ def test_large_arguments(client, monkeypatch, inline):
     """Larger ones go by themselves, to the same end."""
     monkeypatch.setattr(room, "_INLINE_BYTES", inline)
     X, y = make_classification(300, 2000, n_informative=40, n_classes=8, random_state=0)
-    X[:, :2] += 3.0
-    options = {"C": 0.01, "tol": 1e-6}
+    options = {"C": 1e-4, "tol": 1e-6}
     many = LogisticRegression(random_state=0, **options).fit(*distributed(X, y, cuts=(100, 100, 100)))
     assert many.coef_.nbytes > 1e5  # where map of distributed makes a task of an option
     assert_same_optimum(many, fastlr.LogisticRegression(**options).fit(X, y))
@@ -341,6 +342,7 @@ def test_predictions_wait_until_they_are_computed(digits):
 def test_copies_and_files(client, digits, tmp_path):
     X, y, _ = digits
     clf = LogisticRegression(C=0.01, client=client, random_state=0).fit(*distributed(X, y))
+    assert clf.score(*distributed(X, y)) == clf.score(X, y)
     assert clone(clf).client is client
     assert clone(clf).get_params() == clf.get_params()
     again = pickle.loads(pickle.dumps(clf))

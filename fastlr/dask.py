@@ -425,7 +425,7 @@ def _training(estimator, X, y, sample_weight, classes):
 
 
 def _has_rows(X, y):
-    """Whether a partition has any; NumPy makes one label of none of a list of labels."""
+    """Whether a partition has any, in X or, by mistake, in y alone."""
     return X.shape[0] > 0 or len(y) > 0
 
 

@@ -1,6 +1,6 @@
 """Fits to a file that need not fit into memory, each in a process of its own, with the memory that they take.
 
-python -m benchmarks.scale --data DIR [--write], DIR being what `python -m benchmarks.mnist8m --out DIR` wrote.
+python -m benchmarks.scale --data DIR [--write]; `python -m benchmarks.mnist8m --out DIR` makes the folder.
 Anonymous memory is what the process has of its own (RssAnon); pages of the mapped file do not count.
 """
 
@@ -17,7 +17,7 @@ from benchmarks.measure import apart, machine, seconds, timed
 from fastlr import Blocks, EarlyStopping, LogisticRegression, SGDClassifier
 
 _BLOCK = 81_000  # rows
-PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+PAGE = Path(__file__).parents[1] / "docs" / "out-of-core.md"
 
 
 def _anonymous():
@@ -88,13 +88,14 @@ def table(folder, epochs):
         spent, score, count, peak = apart(descent, folder, in_blocks, epochs)
         what = "training" if in_blocks else "validation"
         work = f"softmax SGD, minibatches of 100: one epoch with its evaluation, mean of {count}"
-        yield f"| {work} | {source} | {seconds(spent)} | {what} accuracy {score:.2%} | {peak / 1e9:.2f} GB |"
+        found = f"{what} accuracy {score:.2%}"
+        yield f"| {work} | {source} | {seconds([spent])} | {found} | {peak / 1e9:.2f} GB |"
     for penalty, tol in (("l2", 1e-3), ("l2", 1e-6), ("l1", 1e-3)):
         for in_blocks, source in ((False, "the mapped file"), (True, "blocks")):
             spent, gap, solver, count, peak = apart(certified, folder, in_blocks, penalty, tol)
             work = f"{penalty.upper()}, C = 600 / n, to a relative gap of {tol:.0e}"
             found = f"gap {gap:.1e}, {solver}, {count} iterations"
-            yield f"| {work} | {source} | {seconds(spent)} | {found} | {peak / 1e9:.2f} GB |"
+            yield f"| {work} | {source} | {seconds([spent])} | {found} | {peak / 1e9:.2f} GB |"
 
 
 def main():
@@ -107,13 +108,14 @@ def main():
     lines = [
         "# Larger than memory",
         "",
-        f"{len(X):,} x {X.shape[1]} {X.dtype} ({X.nbytes / 1e9:.1f} GB), made of MNIST's images by small shifts and "
-        "rotations. Written by `python -m benchmarks.scale --write`; nothing here is typed by hand.",
+        f"{len(X):,} x {X.shape[1]} {X.dtype} ({X.nbytes / 1e9:.1f} GB), made of MNIST's images by small "
+        "shifts and rotations. Written by `python -m benchmarks.scale --write`; nothing here is typed by "
+        "hand.",
         "",
         machine(),
         "",
         f"To read the file once with NumPy, one thread, from the system's cache: "
-        f"{seconds(apart(pass_over, arguments.data))}.",
+        f"{seconds([apart(pass_over, arguments.data)])}.",
         "",
     ]
     for line in lines:

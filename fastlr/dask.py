@@ -19,7 +19,7 @@ from fastlr import linear_model, validate
 from fastlr.base import stored_dtype
 from fastlr.blocks import Block, BlockTraining, Look, labels_and_weights
 from fastlr.data import thread_count
-from fastlr.typing import ClassWeight, Scaling, Seed
+from fastlr.typing import ClassWeight, File, Scaling, Seed
 
 # So many results are added up by a task, or by the client.
 _FAN_IN = 8
@@ -149,6 +149,7 @@ class LogisticRegression(linear_model.LogisticRegression):
         sample_weight: Any = None,
         max_time: float | None = None,
         *,
+        checkpoint: File | None = None,
         classes: Sequence[Any] | None = None,
     ) -> Self:
         """Fits the model.
@@ -165,6 +166,9 @@ class LogisticRegression(linear_model.LogisticRegression):
         sample_weight : Dask array or series of shape (n_samples,), or a number, optional
         max_time : float, optional
             Seconds after which the fit ends with the best model so far, exceeded by a few passes at most.
+        checkpoint : str or path-like, optional
+            A file of the client's, for the weights while the fit runs; where it is there, the fit starts from
+            them.
         classes : sequence, optional
             The classes, where y need not show all of them.
 
@@ -182,7 +186,7 @@ class LogisticRegression(linear_model.LogisticRegression):
         """
         self._classes_of_fit = classes
         try:
-            return super().fit(X, y, sample_weight, max_time)
+            return super().fit(X, y, sample_weight, max_time, checkpoint=checkpoint)
         finally:
             del self._classes_of_fit
 

@@ -1,5 +1,6 @@
 """Fits to blocks find what fits to one array find, with the same certificate."""
 
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.datasets import load_digits, make_classification
 
 from fastlr import Blocks, LinearSVC, LogisticRegression, SGDClassifier
 from fastlr.blocks import LocalParts, ahead, look_at, merge_moments, moments
-from fastlr.data import Data
+from fastlr.data import Data, row_bytes
 from fastlr.losses import Softmax
 from fastlr.minibatch import BlockPlan
 
@@ -21,6 +22,7 @@ def digits():
     return X, y, np.random.default_rng(0).random(len(y))
 
 
+subsampled = import_module("fastlr.solvers.subsampled")  # there is a function of that name, too
 CUTS = [0, 7, 500, 500, 1300, 1797]  # uneven, and one of them empty
 
 
@@ -43,6 +45,7 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("rows", [None, 600], ids=["all rows in memory", "a third"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "parameters",
@@ -54,9 +57,11 @@ KINDS = {
     ],
     ids=["l1", "l2", "elasticnet", "standard"],
 )
-def test_same_optimum(digits, kind, parameters):
+def test_same_optimum(digits, kind, parameters, rows, monkeypatch):
     X, y, weight = digits
     X = KINDS[kind](X)
+    if rows is not None:
+        monkeypatch.setattr(subsampled, "_SAMPLE_BYTES", rows * row_bytes(X))
     one = LogisticRegression(C=0.01, tol=1e-6, **parameters).fit(X, y, weight)
     many = LogisticRegression(C=0.01, tol=1e-6, random_state=0, **parameters).fit(Blocks(cut(X, y, weight)))
     assert many.converged_
@@ -91,9 +96,7 @@ def test_solvers_that_need_sums_only(digits, solver):
 
 def test_a_small_sample_finds_the_optimum_of_all_rows(monkeypatch):
     """Of 20,000 rows a tenth is in memory; one feature is there in few rows only."""
-    from importlib import import_module
-
-    monkeypatch.setattr(import_module("fastlr.solvers.subsampled"), "_SAMPLE_BYTES", 2000 * 30 * 8)
+    monkeypatch.setattr(subsampled, "_SAMPLE_BYTES", 2000 * 30 * 8)
     X, y = make_classification(20_000, 30, n_informative=10, n_classes=4, random_state=0)
     X[:, 7] = 0
     X[:12, 7] = 30

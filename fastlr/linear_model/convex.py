@@ -276,6 +276,7 @@ class ConvexClassifier(LinearScores):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         max_time: float | None = None,
+        *,
         checkpoint: File | None = None,
     ) -> Self:
         """Fits the model.

@@ -266,7 +266,7 @@ class GridClassifier(ConvexClassifier):
     def fit(
         self,
         X: Features,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         max_time: float | None = None,
         **params: Any,

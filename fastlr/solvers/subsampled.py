@@ -3,7 +3,8 @@
 For more rows than memory holds, or than one cares to read often: a pass over all of them is a sum over
 blocks, wherever these lie.
 
-1. draw a sample of the rows, which is kept in memory, and start from its solution, by SAGA;
+1. draw a sample of the rows, which is kept in memory, and start from its solution, by SAGA; where it is all
+   rows, Newton's methods do the rest;
 2. certify: the gradient G of all rows at W, in one pass;
 3. minimise, by some epochs of SAGA on the sample,
 
@@ -20,6 +21,8 @@ Shapes: n samples, m rows of the sample, d features, K score columns.
 import numpy as np
 
 from fastlr.certificate import certify
+from fastlr.solvers.newton_cd import newton_cd
+from fastlr.solvers.newton_cg import newton_cg
 from fastlr.solvers.saga import Tilt, saga
 
 _SAMPLE_BYTES = 128e6
@@ -39,6 +42,18 @@ def _epochs(steps, count):
     return tuple(part.astype(np.float64) for part in iterate)
 
 
+def _exactly(part, W, b, rng, dtype, at):
+    """The iterates of Newton's method on a sample that is all rows; `at` is the certificate of the start."""
+    steps = (newton_cd if part.penalty.l1 > 0 else newton_cg)(part, W, b, rng, dtype)
+    next(steps)
+    while True:
+        try:
+            iterate = steps.send(at)
+        except StopIteration:
+            return
+        at = yield iterate
+
+
 def _second_moment(problem):
     moments = problem.moments
     return moments.variance + (moments.mean - problem.shift) ** 2
@@ -49,6 +64,9 @@ def subsampled(problem, W, b, rng, dtype):
     at = yield None
     part = problem.sample(max(1, int(_SAMPLE_BYTES / problem.data.row_bytes)), rng)
     yield None
+    if part.data.n == problem.data.n:
+        yield from _exactly(part, W, b, rng, dtype, at)
+        return
     if at is None:
         W, b = W.astype(np.float64), b.astype(np.float64)
         if not W.any():

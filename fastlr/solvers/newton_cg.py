@@ -23,7 +23,8 @@ from fastlr.solvers.smooth import Objective, armijo_step
 # Raced on MNIST, L2: 20 passes to 1e-5 of the null objective where C = 0.01, 130 where C = 1.
 _EPOCHS = (2, 5, 10)  # when SAGA's iterate is yielded; 6 or 14 in all take up to a half more where C = 1
 # Raced on made-up data, digits and 5,000 rows of MNIST: at worst these are in vain, and cost a third.
-_QUICK, _ITERATIONS = 1e8, (8, 12, 17, 24, 34, 48)
+_QUICK = 1e6, 1e8  # multiply-adds of a pass, nearly; for fewer, nothing takes long
+_ITERATIONS = 8, 12, 17, 24, 34, 48
 _SAMPLE = 0.1  # of the rows; all of them take four times the passes without step 1, and as many with it
 _ROWS_PER_FEATURE = 2  # at least, or the sample's Hessian misses directions that the data has
 _KEPT_PROMISE = 0.5
@@ -142,7 +143,7 @@ def newton_cg(problem, W, b, rng, dtype):
     yield None
     value = np.inf
     if not problem.data.is_sparse and not W.any():
-        is_quick = problem.data.n * len(W) * problem.data.d <= _QUICK
+        is_quick = _QUICK[0] < problem.data.n * len(W) * problem.data.d <= _QUICK[1]
         first, shown = (lbfgs, _ITERATIONS) if is_quick else (saga, _EPOCHS)
         near = objective.join(*(yield from _first(first(problem, W, b, rng, objective.dtype), shown)))
         value, g = objective(near)

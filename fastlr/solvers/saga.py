@@ -90,7 +90,7 @@ class Tilt:
 class _Table:
     """The blocks, their stored residuals, and the sums of their stored gradients."""
 
-    def __init__(self, problem, order, size, dtype, tilt):
+    def __init__(self, problem, order, size, dtype, tilt=None):
         K = problem.loss.n_columns
         self.tilt, self.curvatures = tilt, problem.penalty.curvatures
         if tilt is not None:

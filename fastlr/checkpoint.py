@@ -24,6 +24,8 @@ class Checkpoint:
     """
 
     def __init__(self, path, classes):
+        if not isinstance(path, (str, os.PathLike)):  # a number would be one of an open file
+            raise TypeError(f"checkpoint must be None or a path; found {path!r}.")
         self.path, self.classes = path, [str(label) for label in classes.tolist()]
         self.next = 0.0
 
@@ -36,12 +38,22 @@ class Checkpoint:
             If it is damaged, or of another problem.
         """
         if not os.path.exists(self.path):
+            folder = os.path.dirname(os.path.realpath(self.path))
+            if not os.path.isdir(folder):  # better now than after the first pass
+                raise FileNotFoundError(f"checkpoint={str(self.path)!r} needs a folder that is there.")
             return None
         with npz.open_npz(self.path) as archive:
             coef, intercept, about = (
                 npz.read_member(archive, name, self.path) for name in ("coef", "intercept", "about")
             )
-        classes = json.loads(about.tobytes())["classes"]
+        try:
+            classes = [str(label) for label in json.loads(about.tobytes())["classes"]]
+        except (ValueError, LookupError, TypeError):
+            classes = None
+        if classes is None or {coef.dtype.kind, intercept.dtype.kind} != {"f"}:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is not a file that a fit has written. Remove it."
+            )
         if coef.shape != shape or intercept.shape != shape[:1] or classes != self.classes:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} holds weights of shape {coef.shape} for the classes "

@@ -50,6 +50,39 @@ def test_a_killed_fit_goes_on(data, tmp_path):
     assert abs(again.objective_ - whole.objective_) <= again.dual_gap_ + whole.dual_gap_
 
 
+def test_a_fit_that_goes_on_keeps_what_it_has_not_come_to(data, tmp_path, monkeypatch):
+    """Of a problem for each class, the later ones are kept as they were in the file."""
+    path, files = tmp_path / "fit.npz", []
+    svc = LinearSVC(C=0.01).fit(*data, checkpoint=path)
+    keep = Checkpoint.keep
+    monkeypatch.setattr(
+        Checkpoint, "keep", lambda self, *args, **kind: (files.append(args), keep(self, *args))
+    )
+    svc.fit(*data, checkpoint=path)
+    assert len(files) > 10  # one for each class at least
+    for coef, intercept in files:
+        np.testing.assert_allclose(coef, svc.coef_, atol=1e-4)
+        np.testing.assert_allclose(intercept, svc.intercept_, atol=1e-4)
+
+
+def test_what_is_no_checkpoint_is_refused(data, tmp_path):
+    clf, path = LogisticRegression(C=0.01), tmp_path / "other.npz"
+    for value in (True, 3):
+        with pytest.raises(TypeError, match="checkpoint must be None or a path"):
+            clf.fit(*data, checkpoint=value)
+    with pytest.raises(FileNotFoundError, match="needs a folder"):
+        clf.fit(*data, checkpoint=tmp_path / "none" / "fit.npz")
+    with pytest.raises(IsADirectoryError):
+        clf.fit(*data, checkpoint=tmp_path)
+    good = {"coef": np.zeros((10, 64)), "intercept": np.zeros(10)}
+    about = np.frombuffer(b'{"classes": []}', dtype=np.uint8)
+    for others in ({"about": np.arange(3)}, {"about": about, "coef": np.full((10, 64), "a")}):
+        np.savez(path, **good | others)
+        with pytest.raises(ValueError, match="not a file that a fit has written"):
+            clf.fit(*data, checkpoint=path)
+    assert not hasattr(clf, "coef_")
+
+
 @pytest.mark.parametrize("model", [LogisticRegression(C=0.01, solver="lbfgs"), LinearSVC(C=0.01)])
 def test_a_fit_that_ended_begins_at_its_end(data, tmp_path, model):
     first = model.fit(*data, checkpoint=tmp_path / "fit.npz")

@@ -234,14 +234,17 @@ def _shape(problems):
     return sum(problem.loss.n_columns for problem in problems), problems[0].data.d
 
 
-def _kept(report, keeper, fitted):
-    """A report that first keeps the best model so far in a checkpoint, if there is one."""
+def _kept(report, keeper, fitted, start, done):
+    """A report that first keeps the best model so far in a checkpoint, if there is one; the score columns
+    from `done` on, which later problems find, are kept as they were at the start."""
     if keeper is None:
         return report
 
     def keep(check):
-        model = fitted(check.W, check.b)
-        keeper.keep(model["coef_"], model["intercept_"])
+        coef, intercept = fitted(check.W, check.b).values()
+        if start is not None:
+            coef[done:], intercept[done:] = start[0][done:], start[1][done:]
+        keeper.keep(coef, intercept)
         return report is not None and report(check)
 
     return keep
@@ -377,9 +380,8 @@ class ConvexClassifier(LinearScores):
             inner, max_iter = progress.problem(k, len(problems), self.max_iter), 0 if stop else self.max_iter
             fitted = partial(_so_far, problems, tuple(results))
             report = inner.checks(problem, max_iter, fitted)
-            result = self._minimise(
-                problem, solver, part, seed, limits, max_iter, report, _kept(report, keeper, fitted)
-            )
+            on_check = _kept(report, keeper, fitted, start, last)
+            result = self._minimise(problem, solver, part, seed, limits, max_iter, report, on_check)
             if stop and not result.converged:
                 result = replace(result, status="stopped")
             results.append(result)

@@ -1,12 +1,14 @@
 """Truncated Newton: the Hessian by finite differences, its samples, inner steps, and hard problems."""
 
 import sys
+from importlib import import_module
 from itertools import islice
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastlr import LogisticRegression
 from fastlr.data import Data
 from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet
@@ -16,6 +18,7 @@ from fastlr.solvers.newton_cg import Hessian, newton_cg, stratified, truncated_c
 from fastlr.solvers.smooth import Objective
 
 from .test_certificate import make, objective, solve
+from .test_logistic import toy
 
 module = sys.modules["fastlr.solvers.newton_cg"]
 
@@ -245,3 +248,17 @@ def test_convergence_is_superlinear_on_all_rows(data, monkeypatch):
     slopes = [np.linalg.norm(F(v)[1]) for v in iterates]
     assert min(slopes) < 1e-10 * slopes[0]  # what follows is rounding, up and down
     assert slopes[5] / slopes[4] < 0.1 * slopes[1] / slopes[0]
+
+
+def test_newton_cg_where_its_first_method_finds_nothing(monkeypatch):
+    """As L-BFGS where all of the gradient is rounding, which depends on the processor."""
+
+    def nothing(problem, W, b, rng, dtype):
+        yield None
+
+    X, y = toy(3)
+    one = LogisticRegression(solver="newton-cg").fit(X, y)
+    monkeypatch.setattr(import_module("fastlr.solvers.newton_cg"), "lbfgs", nothing)
+    other = LogisticRegression(solver="newton-cg").fit(X, y)
+    assert other.converged_
+    assert abs(other.objective_ - one.objective_) <= other.dual_gap_ + one.dual_gap_ + 1e-12

@@ -121,8 +121,8 @@ def truncated_cg(hessian, g, inverse, residual):
 
 
 def _first(steps, shown):
-    """The last of so many iterates of another method; yields those that are worth a certificate, and None
-    after the others."""
+    """The last of so many iterates of another method, None where it finds none; yields those that are worth a
+    certificate, and None after the others."""
     next(steps)
     told, count, latest = None, 0, None
     while count < shown[-1]:
@@ -145,8 +145,10 @@ def newton_cg(problem, W, b, rng, dtype):
     if not problem.data.is_sparse and not W.any():
         is_quick = _QUICK[0] < problem.data.n * len(W) * problem.data.d <= _QUICK[1]
         first, shown = (lbfgs, _ITERATIONS) if is_quick else (saga, _EPOCHS)
-        near = objective.join(*(yield from _first(first(problem, W, b, rng, objective.dtype), shown)))
-        value, g = objective(near)
+        found = yield from _first(first(problem, W, b, rng, objective.dtype), shown)
+        if found is not None:
+            near = objective.join(*found)
+            value, g = objective(near)
     if value < problem.null_objective:
         v = near
     else:

@@ -27,6 +27,10 @@ def feature_units(scaling, d, unit, moments):
         spread = np.sqrt(moments.variance)
         spread[spread == 0] = 1.0
         return spread
+    if scaling == "unit" and np.isnan(unit):
+        raise ValueError(
+            "scaling='unit' needs blocks of one type, which tells of the largest value; found several."
+        )
     return np.full(d, unit if scaling == "unit" else 1.0)
 
 

@@ -5,6 +5,7 @@ Shapes: n samples, d features, K score columns.
 
 import copy
 import operator
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -156,7 +157,7 @@ class _Dataset:
 @dataclass(frozen=True)
 class Look:
     """What one look at rows tells: their number in each block, bytes and types, the labels, and, of the rows
-    of each label that have a weight, number and weight."""
+    of each label that have a weight, number and weight. `unit` is NaN where that of blocks differs."""
 
     sizes: tuple
     n_bytes: float
@@ -193,6 +194,9 @@ class Look:
             mine, its = getattr(self, name), getattr(other, name)
             if mine != its:
                 raise ValueError(f"All blocks must have one {what}; found {mine} and {its}.")
+        kinds = [labels.dtype.kind in "biuf" for labels in (self.labels, other.labels)]
+        if kinds[0] != kinds[1]:  # NumPy would make strings of all
+            raise ValueError("y must hold labels of one type in all blocks; found numbers and others.")
         together = np.concatenate([self.labels, other.labels])
         labels, code = np.unique(together, return_inverse=True)
         sums = (
@@ -201,7 +205,8 @@ class Look:
         )
         count, mass = sums
         sizes, n_bytes = self.sizes + other.sizes, self.n_bytes + other.n_bytes
-        return replace(self, sizes=sizes, n_bytes=n_bytes, labels=labels, count=count, mass=mass)
+        unit = self.unit if self.unit == other.unit else np.nan
+        return replace(self, sizes=sizes, n_bytes=n_bytes, unit=unit, labels=labels, count=count, mass=mass)
 
     @property
     def n(self):
@@ -211,31 +216,35 @@ class Look:
 
 def labels_and_weights(X, y, weight):
     """Those of a block, checked."""
-    y = validate.labels(y)
+    with warnings.catch_warnings():  # few rows may well have as many classes
+        warnings.filterwarnings("ignore", "The number of unique classes")
+        y = validate.labels(y)
     if len(y) != X.shape[0]:
         raise ValueError(
             f"X and y of a block must have the same number of rows; found {X.shape[0]} in X and {len(y)} "
             f"in y."
         )
     # A block may have no weight at all.
-    has_weight = weight is not None and np.any(np.asarray(weight))
-    s = validate.weights(weight if has_weight else None, X.shape[0])
-    return y, s if has_weight or weight is None else np.zeros(len(y))
+    if weight is not None and np.shape(weight) in ((), y.shape) and not np.any(np.asarray(weight)):
+        return y, np.zeros(len(y))
+    return y, validate.weights(weight, X.shape[0])
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block as kernels read it: class numbers y, plain weights s."""
+    """A block as kernels read it: class numbers y, plain weights s. Its number makes its random draws differ
+    from those of others."""
 
     data: Data
     y: np.ndarray
     s: np.ndarray
+    number: int
 
     @classmethod
-    def of(cls, estimator, classes, n_threads, X, y, weight=None):
+    def of(cls, estimator, classes, n_threads, number, X, y, weight=None):
         X = validate.features(estimator, X, reset=False)
         y, s = labels_and_weights(X, y, weight)
-        return cls(Data(X, n_threads), validate.encode(y, classes), s)
+        return cls(Data(X, n_threads), validate.encode(y, classes), s, number)
 
     def __sizeof__(self):
         # What it holds: Dask asks before it moves a block, or puts it on disk.
@@ -260,8 +269,8 @@ def moments(block, loss):
 
 
 def sample(block, rates, seed):
-    """Some rows; the numbers of rows and of their classes make the draws of blocks differ."""
-    rng = np.random.default_rng([seed, len(block.y), *np.bincount(block.y, minlength=len(rates))])
+    """Some rows."""
+    rng = np.random.default_rng([seed, block.number])
     kept = drawn(block.y, block.s, rates, rng)
     return [block.data.X[kept]], [block.y[kept]], [block.s[kept]]
 
@@ -311,7 +320,7 @@ class BlockData(View):
     @cached_property
     def reader(self):
         """What gives one block after the other."""
-        return Reader(self.parts)
+        return Reader(self.parts, self.look.sizes)
 
     def row_work(self, n_columns):
         """Multiply-adds of scores and gradient, for one row."""
@@ -339,6 +348,10 @@ class BlockData(View):
         return Data(rows, self.n_threads), Softmax(y, s, loss.n_classes).of_mass(loss.class_mass)
 
 
+def _changed(found):
+    return ValueError(f"X must give the same blocks each time it is read; found {found}.")
+
+
 class LocalParts:
     """Blocks that this process reads, one after the other, the next one while it works on the last."""
 
@@ -348,15 +361,12 @@ class LocalParts:
 
     def __iter__(self):
         n = 0
-        for block in ahead(self.blocks):
-            found = Block.of(self.estimator, self.classes, self.n_threads, *block)
+        for number, block in enumerate(_not_empty(self.blocks)):
+            found = Block.of(self.estimator, self.classes, self.n_threads, number, *block)
             n += found.data.n
             yield found
         if n != self.n:
-            raise ValueError(
-                f"X must give the same blocks each time it is read; found {self.n} rows at first and {n} "
-                f"later."
-            )
+            raise _changed(f"{self.n} rows at first and {n} later")
 
     def reduce(self, function, merge, *arguments):
         return reduce(merge, (function(block, *arguments) for block in self))
@@ -365,18 +375,25 @@ class LocalParts:
 class Reader:
     """The blocks that hold given rows, where these come in order, again and again."""
 
-    def __init__(self, parts):
-        self.parts, self.blocks, self.first, self.block = parts, None, 0, None
+    def __init__(self, parts, sizes):
+        self.parts, self.sizes = parts, sizes
+        self.blocks, self.first, self.block = None, 0, None
 
     def at(self, row):
         """The block that holds a row, and the number of its first one."""
         if self.blocks is None or row < self.first:
-            self.blocks, self.first = iter(self.parts), 0
-            self.block = next(self.blocks)
+            self.blocks, self.first = zip(self.sizes, self.parts, strict=True), 0
+            self.block = self._next()
         while row >= self.first + self.block.data.n:
             self.first += self.block.data.n
-            self.block = next(self.blocks)
+            self.block = self._next()
         return self.block, self.first
+
+    def _next(self):
+        size, block = next(self.blocks)
+        if block.data.n != size:  # kernels do not look whether a block has the rows that they are told of
+            raise _changed(f"a block of {size} rows at first and of {block.data.n} later")
+        return block
 
 
 _END = object()
@@ -390,6 +407,15 @@ def ahead(iterable):
         while (item := coming.result()) is not _END:
             coming = reader.submit(next, items, _END)
             yield item
+
+
+def _not_empty(blocks):
+    """The blocks that have rows, as tuples."""
+    for block in ahead(blocks):
+        if not isinstance(block, (tuple, list)) or len(block) not in (2, 3):
+            raise ValueError("A block must be (X, y) or (X, y, sample_weight).")
+        if getattr(block[0], "shape", (1,))[0] or len(block[1]):
+            yield block
 
 
 @dataclass(frozen=True)
@@ -418,7 +444,12 @@ class BlockTraining:
     def class_factors(self, class_weight):
         """Factors of the weights, shape (K,)."""
         mass = self.data.look.mass
-        return validate.class_factors(class_weight, self.classes, mass)
+        factors = validate.class_factors(class_weight, self.classes, mass)
+        if isinstance(class_weight, dict):
+            there = mass > 0
+            each = (factors * mass)[there] / self.data.look.count[there]  # of a row, on average
+            validate.weights(each, len(each), "class_weight, times sample_weight,")
+        return factors
 
 
 def training(estimator, X, y, sample_weight):
@@ -443,12 +474,10 @@ def look_at(estimator, blocks):
     total, probe = None, copy.copy(estimator)
     for name in ("n_features_in_", "feature_names_in_"):
         vars(probe).pop(name, None)
-    for block in ahead(blocks):
-        if not isinstance(block, (tuple, list)) or len(block) not in (2, 3):
-            raise ValueError("A block must be (X, y) or (X, y, sample_weight).")
+    for block in _not_empty(blocks):
         look = Look.at(probe, *block)
         vars(probe).update(look.attributes)
         total = look if total is None else total + look
     if total is None:
-        raise ValueError("X must have at least one block; found none.")
+        raise ValueError("X must have at least one block of rows; found none.")
     return total

@@ -446,9 +446,13 @@ def _count(rows):
     return sum(X.shape[0] for X, _, _ in rows)
 
 
-def _blocks(parts, estimator, classes, n_threads):
-    """The blocks of some partitions, as kernels read them."""
-    return [Block.of(estimator, classes, n_threads, *rows) for part in parts for rows in part]
+def _blocks(parts, numbers, estimator, classes, n_threads):
+    """The blocks of some partitions of these numbers, as kernels read them."""
+    return [
+        Block.of(estimator, classes, n_threads, number, *rows)
+        for number, part in zip(numbers, parts, strict=True)
+        for rows in part
+    ]
 
 
 def _merged(results, merge):
@@ -536,7 +540,7 @@ class _Futures:
             for bundle in _shares(mine, sizes, about.get("nthreads", 1), room):
                 futures.append(
                     self.client.submit(
-                        _blocks, [self.bundles[i] for i in bundle], *arguments, pure=False,
+                        _blocks, [self.bundles[i] for i in bundle], bundle, *arguments, pure=False,
                         workers=worker and [worker], allow_other_workers=worker is not None,
                     )
                 )  # fmt: skip

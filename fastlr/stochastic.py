@@ -239,6 +239,11 @@ class StochasticClassifier(ProbabilityClassifier):
             plan = minibatch.BlockPlan(
                 plan.batch_size, plan.shuffle, plan.drop_last, training.data.look.sizes
             )
+            if not plan.batches(model.n):
+                raise ValueError(
+                    f"drop_last=True needs a block of at least batch_size={plan.batch_size} rows; the "
+                    f"largest has {max(plan.sizes)}."
+                )
         stopping = self._stopping()
         watcher = stopping.watch(plan.batches(model.n)) if stopping else None
         rules = minibatch.Rules(self.max_iter, self.tol, self.n_iter_no_change, watcher)

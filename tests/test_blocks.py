@@ -1,5 +1,9 @@
 """Fits to blocks find what fits to one array find, with the same certificate."""
 
+import gc
+import pickle
+import threading
+import weakref
 from importlib import import_module
 from itertools import pairwise
 
@@ -8,11 +12,13 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
+from sklearn.exceptions import ConvergenceWarning
 
 from fastlr import Blocks, LinearSVC, LogisticRegression, SGDClassifier
 from fastlr.blocks import LocalParts, ahead, look_at, merge_moments, moments
+from fastlr.blocks import training as blocks_training
 from fastlr.data import Data, row_bytes
-from fastlr.losses import Softmax
+from fastlr.losses import Softmax, SoftmaxOfBlocks
 from fastlr.minibatch import BlockPlan
 
 
@@ -172,6 +178,13 @@ def test_bad_blocks(digits):
         (ValueError, "same number of rows", lambda: clf.fit(Blocks([(X, y[:5])]))),
         (ValueError, "NaN", lambda: clf.fit(Blocks([(X, y), (X * np.nan, y)]))),
         (ValueError, "only zeros", lambda: clf.fit(Blocks([(X, y, 0 * weight)]))),
+        (ValueError, "labels of one type", lambda: clf.fit(Blocks([(X, y), (X, y.astype(str))]))),
+        (ValueError, "one value for each", lambda: clf.fit(Blocks([(X, y, weight), (X, y, [0])]))),
+        (
+            ValueError,
+            "largest has 1797",
+            lambda: SGDClassifier(batch_size=2000, drop_last=True).fit(Blocks([(X, y), (X, y)])),
+        ),
         (ValueError, "2 classes", lambda: clf.fit(Blocks([(X, 0 * y)]))),
         (ValueError, "in blocks", lambda: clf.set_params(solver="newton-cd").fit(Blocks(cut(X, y)))),
         (TypeError, "LogisticRegression", lambda: LinearSVC().fit(Blocks(cut(X, y)), y)),
@@ -192,6 +205,114 @@ def test_blocks_that_change(digits):
 
     with pytest.raises(ValueError, match="the same blocks each time"):
         LogisticRegression().fit(Blocks(source))
+
+
+def test_blocks_of_other_sizes_later(digits):
+    """All rows are there, but kernels that read a block by row numbers would leave it."""
+    X, y, _ = digits
+    calls = []
+
+    def source():
+        calls.append(None)
+        at = 300 if len(calls) < 2 else 310
+        return iter(cut(X, y, cuts=[0, at, 600]))
+
+    with pytest.raises(ValueError, match="a block of 300 rows at first and of 310 later"):
+        SGDClassifier(max_iter=2, tol=None).fit(Blocks(source))
+
+
+@pytest.mark.parametrize("model", [LogisticRegression, SGDClassifier])
+@pytest.mark.parametrize(
+    "factor, message", [(-1.0, "negative; found -1"), (np.nan, "finite"), (np.inf, "finite")]
+)
+def test_class_weights_are_checked(digits, model, factor, message):
+    X, y, _ = digits
+    for data in ((X, y), (Blocks(cut(X, y)), None)):
+        with pytest.raises(ValueError, match=f"class_weight, times sample_weight, must .*{message}"):
+            model(class_weight={3: factor}).fit(*data)
+
+
+def test_blocks_of_one_row_have_draws_of_their_own(digits, monkeypatch):
+    """Those of a class look the same: one draw for all would leave out the class, or keep all of it."""
+    X, y, _ = digits
+    monkeypatch.setattr("fastlr.data._SAMPLE_ROWS", 50)
+    training = blocks_training(LogisticRegression(), Blocks(cut(X, y, cuts=range(1798))), None, None)
+    loss = SoftmaxOfBlocks(np.ones(10), training.data.look.mass)
+    part, part_loss = training.data.sample(600, loss, np.random.default_rng(0))
+    count = np.bincount(part_loss.y, minlength=10)
+    assert 450 < part.n < 750
+    assert (count > 30).all() and (count < 100).all()
+    np.testing.assert_allclose(part_loss.class_mass, loss.class_mass)
+
+
+def test_empty_blocks_are_left_out(digits):
+    X, y, weight = digits
+    full = cut(X, y, weight, cuts=[0, 900, 1797])
+    empty = X[:0], y[:0], weight[:0]
+    for kind, options in ((LogisticRegression, {"C": 0.01}), (SGDClassifier, {"max_iter": 3, "tol": None})):
+        model = kind(random_state=0, **options)
+        one = clone(model).fit(Blocks(full))
+        many = clone(model).fit(Blocks([empty, full[0], empty, full[1], empty]))
+        np.testing.assert_array_equal(many.coef_, one.coef_)
+    with pytest.raises(ValueError, match="block of rows"):
+        LogisticRegression().fit(Blocks([empty]))
+
+
+def test_units_are_told_by_one_type(digits):
+    X, y, _ = digits
+    mixed = Blocks([(X.astype(np.int8), y), (X.astype(np.int16), y)])
+    assert LogisticRegression(C=0.01).fit(mixed).converged_
+    for model in (LogisticRegression(scaling="unit"), SGDClassifier(scaling="unit")):
+        with pytest.raises(ValueError, match="blocks of one type"):
+            model.fit(mixed)
+
+
+def test_small_blocks_of_many_classes_warn_of_nothing():
+    X = np.random.default_rng(0).random((60, 3))
+    y = np.arange(60) % 30
+    assert LogisticRegression().fit(Blocks(cut(X, y, cuts=[0, 30, 60]))).converged_  # warnings are errors
+
+
+def test_threads_end_with_the_pass(digits):
+    """Whatever ends it, and wherever: none is left that reads."""
+    X, y, _ = digits
+    for error in (OSError, KeyboardInterrupt):
+        calls = []
+
+        def source(error=error, calls=calls):
+            calls.append(None)
+            for block in cut(X, y):
+                if len(calls) == 4:
+                    raise error
+                yield block
+
+        before = threading.active_count()
+        clf = LogisticRegression(C=0.01, tol=1e-9)
+        if error is OSError:
+            with pytest.raises(OSError):
+                clf.fit(Blocks(source))
+            assert not hasattr(clf, "coef_")
+        else:
+            with pytest.warns(ConvergenceWarning, match="interrupted"):
+                clf.fit(Blocks(source))
+        gc.collect()
+        assert threading.active_count() == before
+
+
+def test_models_do_not_hold_the_blocks(digits):
+    class Rows(np.ndarray):
+        pass
+
+    X, y, _ = digits
+    for model in (LogisticRegression(C=0.01), SGDClassifier(max_iter=2, tol=None)):
+        rows = X.copy().view(Rows)
+        is_there = weakref.ref(rows)
+        model.fit(Blocks([(rows, y)]))
+        again = pickle.loads(pickle.dumps(clone(model).fit(Blocks([(X, y)]))))
+        del rows
+        gc.collect()
+        assert is_there() is None
+        assert again.predict(X).shape == y.shape
 
 
 def test_a_class_that_only_one_block_has(digits):

@@ -360,7 +360,8 @@ def test_blocks_survive_a_move(client, digits):
     """To another worker, or to the disk and back."""
     X, y, _ = digits
     for rows in (X, sp.csr_array(X), X.astype(np.uint8)):
-        block = room._blocks([[(rows, y, None)]], fastlr.LogisticRegression().fit(X, y), np.arange(10), 1)[0]
+        probe = fastlr.LogisticRegression().fit(X, y)
+        block = room._blocks([[(rows, y, None)]], [0], probe, np.arange(10), 1)[0]
         again = pickle.loads(pickle.dumps(block))
         loss = fastlr.losses.SoftmaxOfBlocks(np.ones(10), np.bincount(y).astype(float))
         W, b = block.data.weights(10, np.float64), np.arange(10.0)

@@ -133,6 +133,8 @@ class _Dataset:
         wanted = [target, *self.features] + ([] if weight is None else [weight])
         if missing := [name for name in wanted if name not in names]:
             raise ValueError(f"The dataset has no column {missing[0]!r}; found: {', '.join(names)}.")
+        if len(set(wanted)) < len(wanted):
+            raise ValueError(f"target, features and weight must be columns of their own; found {wanted}.")
 
     def __iter__(self):
         columns = [*self.features, self.target, *([self.weight] if self.weight else [])]
@@ -144,6 +146,11 @@ class _Dataset:
     def _matrix(self, batch):
         parts = [batch.column(name) for name in self.features]
         if len(parts) == 1 and hasattr(parts[0], "flatten") and str(parts[0].type).find("list") >= 0:
+            from pyarrow import compute
+
+            lengths = compute.list_value_length(parts[0]).to_numpy(zero_copy_only=False)
+            if not np.all(lengths == lengths[0]):  # NaN, too: a row without a list
+                raise ValueError(f"Column {self.features[0]!r} must hold lists of one length in all rows.")
             values = parts[0].flatten().to_numpy(zero_copy_only=False)
             return values.reshape(batch.num_rows, -1)
         types = {str(part.type) for part in parts}

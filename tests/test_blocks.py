@@ -343,6 +343,13 @@ def test_parquet(digits, tmp_path):
     parquet.write_table(arrow.table({"image": lists, "digit": y}), tmp_path / "lists.feather")
     again = Blocks.from_parquet(tmp_path / "lists.feather", target="digit")
     np.testing.assert_array_equal(np.concatenate([block[0] for block in again]), X)
+    fixed = arrow.array([[1.0], None], arrow.list_(arrow.float64(), 1))
+    for lists in ([[1.0], [2.0, 3.0, 4.0]], [[1.0, 2.0], None], fixed):
+        parquet.write_table(arrow.table({"image": lists, "digit": [0, 1]}), tmp_path / "lists.feather")
+        with pytest.raises(ValueError, match="lists of one length"):
+            list(Blocks.from_parquet(tmp_path / "lists.feather", target="digit"))
+    with pytest.raises(ValueError, match="columns of their own"):
+        Blocks.from_parquet(tmp_path / "lists.feather", target="digit", features=["image", "digit"])
 
 
 # ---- minibatches -------------------------------------------------------------------------------------

@@ -44,11 +44,12 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     class_weight : dict, "balanced" or None, default=None
     multi_class : {"auto", "multinomial", "deprecated"}, default="auto"
         All the same; for "ovr" there is scikit-learn's OneVsRestClassifier.
-    solver : {"auto", "saga", "newton-cd", "lbfgs", "cg", "newton-cg", "sdca"}, default="auto"
-        "saga" and "newton-cd" take every penalty, the others none with an L1 part, and "sdca" needs an L2
-        penalty; "auto" goes by the problem, and `explain()` tells why. scikit-learn's other names stand for
-        what is nearest to them: "sag" for "saga", "newton-cholesky" and, with two classes, "liblinear" for
-        "newton-cd".
+    solver : str, default="auto"
+        One of "auto", "saga", "newton-cd", "lbfgs", "cg", "newton-cg", "sdca" and "subsampled". "saga",
+        "newton-cd" and "subsampled" take every penalty, the others none with an L1 part, and "sdca"
+        needs an L2 penalty; Blocks take "subsampled", "lbfgs" or "cg". "auto" goes by the problem, and
+        `explain()` tells why. scikit-learn's other names stand for what is nearest to them: "sag"
+        for "saga", "newton-cholesky" and, with two classes, "liblinear" for "newton-cd".
     tol : float, default=1e-4
         The fit ends when `dual_gap_` is at most `tol` times the objective of the best model that has an
         intercept only. Without a penalty, also when the largest gradient entry is at most `tol` times
@@ -65,7 +66,7 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
     n_jobs : int or None, default=None
         Without effect, as in scikit-learn; see `n_threads`.
     random_state : int, RandomState or None, default=None
-        Order in which "saga" visits the samples.
+        Order in which "saga" visits the samples, and those that "subsampled" draws.
     warm_start : bool, default=False
         Start from the last solution, if it has the same shape and classes.
     verbose : int, bool or None, default=None

@@ -123,7 +123,8 @@ class SGDClassifier(LinearClassifier, StochasticClassifier):
     momentum : float in [0, 1), default=0.0
         Dense X only.
     batch_size : int or None, default=100
-        0, None or more than the samples there are: the full batch.
+        0, None or more than the samples there are: the full batch. A minibatch is of one of Blocks, whose
+        last one may be smaller.
     max_iter : int, default=1000
         Epochs at most.
     shuffle : bool, default=True

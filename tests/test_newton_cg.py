@@ -237,7 +237,7 @@ def test_epochs_that_lead_astray_are_dropped(monkeypatch):
 
 def test_convergence_is_superlinear_on_all_rows(data, monkeypatch):
     monkeypatch.setattr(module, "_SAMPLE", 1.0)
-    monkeypatch.setattr(module, "_QUICK", 0)  # epochs of SAGA come first, not L-BFGS
+    monkeypatch.setattr(module, "_QUICK", (0, 0))  # epochs of SAGA come first, not L-BFGS
     problem = build(*data)
     F = Objective(problem, np.float64)
     steps = newton_cg(problem, *problem.start(np.float64), np.random.default_rng(0), np.dtype(np.float64))

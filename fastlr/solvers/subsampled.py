@@ -62,9 +62,10 @@ def _second_moment(problem):
 def subsampled(problem, W, b, rng, dtype):
     """Yields (W, b) after each step; ends where holding harder does not help."""
     at = yield None
-    part = problem.sample(max(1, int(_SAMPLE_BYTES / problem.data.row_bytes)), rng)
+    m = max(1, int(_SAMPLE_BYTES / problem.data.row_bytes))
+    part = problem.sample(m, rng)
     yield None
-    if part.data.n == problem.data.n:
+    if m >= problem.data.n:
         yield from _exactly(part, W, b, rng, dtype, at)
         return
     if at is None:

@@ -89,7 +89,12 @@ RULES = (
         "blocks are read once or twice for a step whose curvature is that of a sample",
     ),
     _Rule(
-        lambda problem, tol: problem.penalty.l1 > 0 and not problem.data.is_sparse and tol >= 0.05,
+        lambda problem, tol: (
+            problem.penalty.l1 > 0
+            and not problem.data.is_sparse
+            and tol >= 0.05
+            and problem.data.n >= problem.data.d
+        ),
         "saga",
         "a few epochs reach so loose a tolerance",
     ),

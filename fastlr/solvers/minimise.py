@@ -133,12 +133,14 @@ class _Run:
         objective = certificate.objective
         if not np.isfinite(objective):
             return "diverged"
-        self.certificate = certificate
-        self.bound = max(self.bound, objective - certificate.gap)
-        if self.best is None or objective < self.best[2]:
-            self.best = W, b, objective, certificate.residual
-        self.checks.append((objective, max(objective - self.bound, 0.0), self.elapsed))
-        self.cost = self.elapsed - began
+        bound, best = max(self.bound, objective - certificate.gap), self.best
+        if best is None or objective < best[2]:
+            best = W, b, objective, certificate.residual
+        checks = [*self.checks, (objective, max(objective - bound, 0.0), self.elapsed)]
+        cost = self.elapsed - began
+        # No call from here on: an interrupt comes with one, and would find half of this.
+        self.certificate, self.bound, self.best = certificate, bound, best
+        self.checks, self.cost = checks, cost
         stop = False
         if self.report is not None:
             W, b, objective, _ = self.best

@@ -17,7 +17,6 @@ import scipy.sparse as sp
 
 from fastlr import validate
 from fastlr.data import Data, Moments, View, drawn, row_bytes, sampling_rates, thread_count
-from fastlr.losses import Softmax
 from fastlr.typing import File, Names
 
 
@@ -351,8 +350,8 @@ class BlockData(View):
         rates, seed = sampling_rates(self.look.count, m), int(rng.integers(2**31))
         X, y, s = self.parts.reduce(sample, add, rates, seed)
         rows = sp.vstack(X, format="csr") if self.is_sparse else np.concatenate(X)
-        y, s = np.concatenate(y), loss.factors[y := np.concatenate(y)] * np.concatenate(s)
-        return Data(rows, self.n_threads), Softmax(y, s, loss.n_classes).of_mass(loss.class_mass)
+        part = loss.of(np.concatenate(y), np.concatenate(s))
+        return Data(rows, self.n_threads), part.of_mass(loss.class_mass)
 
 
 def _changed(found):

@@ -409,8 +409,10 @@ class MLPClassifier(StochasticClassifier):
         """What makes probabilities of scores."""
         return "logistic" if self.n_outputs_ == 1 else "softmax"
 
+    _score_dtype = np.dtype(np.float64)  # lest tiny probabilities differ from their logarithms
+
     def _scores(self, X):
-        """Scores of shape (n, K), in float64, lest tiny probabilities differ from their logarithms."""
+        """Scores of shape (n, K), in the type of the weights."""
         check_is_fitted(self)
         validate.check_choice("activation", self.activation, ACTIVATIONS)
         X, threads = validate.features(self, X, reset=False), thread_count(self.n_threads)
@@ -420,4 +422,4 @@ class MLPClassifier(StochasticClassifier):
         for rows in _blocks(X.shape[0], len(b1)):
             A = _hidden(X[rows], W1, b1, self.activation, threads)
             parts.append(Data(A, threads).scores(W2, b2))
-        return finite_scores(np.concatenate(parts)).astype(np.float64, copy=False)
+        return finite_scores(np.concatenate(parts))

@@ -563,6 +563,26 @@ def test_residuals_and_curvatures_of_the_squared_hinge(n, size):
     np.testing.assert_array_equal(C[0, :n], reference.hinge_curvatures(Z, y, s))
 
 
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 2500])
+@pytest.mark.parametrize("K", [1, 2, 3, 10])
+@pytest.mark.parametrize("types", ["f4-f4", "f4-f8", "f8-f4", "f8-f8"])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 30.0, 1e4, 1e38])
+def test_probabilities_of_rows_of_scores(n, K, types, size):
+    """Small ones are as exact as large ones, whichever class is theirs."""
+    types = types.split("-")
+    Z = (size * np.random.default_rng(n + K).standard_normal((n, K))).clip(-3e38, 3e38).astype(types[0])
+    P, one = (np.empty((n, max(K, 2)), dtype=types[1]) for _ in range(2))
+    scores.probabilities(Z, P, 2)
+    scores.probabilities(Z, one, 1)
+    np.testing.assert_array_equal(P, one)
+    Z = Z.astype(types[1]).astype(np.float64)  # errors of the scores are not the formula's
+    expected, limits = np.exp(reference.log_probabilities(Z)), np.finfo(types[1])
+    # Differences of scores are rounded, and what is nearly too small for a number is zero.
+    slack = 8 + np.minimum(2 * np.abs(Z).max(axis=1, keepdims=True, initial=0), 1e3)
+    assert (np.abs(P - expected) <= limits.eps * slack * expected + 4 * limits.tiny).all()
+    np.testing.assert_allclose(P.sum(axis=1), 1, rtol=8 * limits.eps)
+
+
 # ---- formulas on scores, through rows of the identity ---------------------------------------------
 
 

@@ -34,24 +34,27 @@ class LinearScores(ScoreClassifier):
         return tags
 
     def _scores(self, X):
-        """Scores of shape (n, K), in the type of coef_; bytes are worked on in float32, as when fitting."""
+        """Scores of shape (n, K); bytes are worked on in float32, as when fitting."""
         if not hasattr(self, "coef_"):  # scikit-learn's check takes as long as the scores of a row
             check_is_fitted(self)
             name = type(self).__name__
             raise AttributeError(f"{name} was fitted with refit=False: it has no model to predict with.")
         X = validate.features(self, X, reset=False)
-        stored = stored_dtype(self.coef_)  # whatever a hand has made of it
         if sp.issparse(self.coef_) and sp.issparse(X):  # the zeros of both cost nothing
             scores = (X @ self.coef_.T).toarray() + self.intercept_
-            return finite_scores(scores.astype(stored, copy=False))
-        coef = as_dense(self.coef_).astype(np.float32 if X.dtype == np.uint8 else stored, copy=False)
+            return finite_scores(scores.astype(self._score_dtype, copy=False))
+        working = np.float32 if X.dtype == np.uint8 else self._score_dtype
+        coef = as_dense(self.coef_).astype(working, copy=False)
         intercept = np.ascontiguousarray(self.intercept_, dtype=coef.dtype)
         if intercept.shape != (len(coef),):
             intercept = np.full(len(coef), intercept)
         # To ask how many threads there may be takes longer than the scores of a row.
         threads = thread_count(self.n_threads) if X.shape[0] > 1 else 1
-        scores = Data(X, threads).scores(coef, intercept)
-        return finite_scores(scores).astype(stored, copy=False)
+        return finite_scores(Data(X, threads).scores(coef, intercept))
+
+    @property
+    def _score_dtype(self):
+        return stored_dtype(self.coef_)  # whatever a hand has made of it
 
     def decision_function(self, X: Features) -> Floats:
         """Scores of the samples.
@@ -65,7 +68,7 @@ class LinearScores(ScoreClassifier):
         scores : array of shape (n_samples, n_classes), or (n_samples,) for two classes
             For two classes positive where `classes_[1]` is predicted.
         """
-        scores = self._scores(X)
+        scores = self._scores(X).astype(self._score_dtype, copy=False)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def sparsify(self) -> Self:

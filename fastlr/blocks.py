@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
 from fastlr import validate
 from fastlr.data import Data, Moments, View, drawn, row_bytes, sampling_rates, thread_count
+from fastlr.losses import Softmax, SoftmaxOfBlocks
 from fastlr.typing import File, Names
 
 
@@ -432,6 +433,7 @@ class BlockTraining:
     classes: np.ndarray
     unit: float
     attributes: dict
+    kept: ClassVar[None] = None  # all rows are trained on
 
     @classmethod
     def of(cls, look, parts, n_threads, classes=None):
@@ -473,6 +475,21 @@ def training(estimator, X, y, sample_weight):
         return LocalParts(X, probe, classes, n, threads)
 
     return BlockTraining.of(look_at(estimator, X), parts, threads)
+
+
+def data(training, n_threads):
+    """The rows of training data, as problems see them."""
+    return training.data if isinstance(training, BlockTraining) else Data(training.X, n_threads)
+
+
+def losses(training, class_weight):
+    """The softmax of training data, without class weights and with them."""
+    n_classes = len(training.classes)
+    if isinstance(training, BlockTraining):
+        mass, factors = training.data.look.mass, training.class_factors(class_weight)
+        return SoftmaxOfBlocks(np.ones(n_classes), mass), SoftmaxOfBlocks(factors, mass)
+    weight = validate.balanced(class_weight, training.classes, training.y, training.weight)
+    return Softmax(training.y, training.weight, n_classes), Softmax(training.y, weight, n_classes)
 
 
 def look_at(estimator, blocks):

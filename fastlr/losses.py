@@ -16,6 +16,10 @@ class _OfRows:
         """The loss of some of the rows."""
         return replace(self, y=self.y[index], s=self.s[index])
 
+    def times(self, factor):
+        """The same with all weights times a factor."""
+        return replace(self, s=factor * self.s)
+
     def of_mass(self, mass):
         """The same with the weights of each class scaled to this mass in all, shape (K,)."""
         factors = np.divide(mass, self.class_mass, out=np.zeros(len(mass)), where=self.class_mass > 0)
@@ -94,14 +98,17 @@ class SoftmaxOfBlocks(Softmax):
     ----------
     factors : array of shape (K,)
         What the weights of each class are multiplied by.
-    class_mass : array of shape (K,)
+    mass : array of shape (K,)
         Sums of the plain weights.
     """
 
-    def __init__(self, factors, class_mass):
-        values = {"y": None, "s": None, "n_classes": len(factors), "class_mass": factors * class_mass}
-        for name, value in {**values, "factors": factors}.items():
+    def __init__(self, factors, mass):
+        values = {"y": None, "s": None, "n_classes": len(factors), "class_mass": factors * mass}
+        for name, value in {**values, "factors": factors, "mass": mass}.items():
             object.__setattr__(self, name, value)
+
+    def times(self, factor):
+        return SoftmaxOfBlocks(factor * self.factors, self.mass)
 
     def of(self, y, s):
         """The loss of a block."""

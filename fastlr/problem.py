@@ -126,10 +126,9 @@ class LinearProblem:
 
     def scaled(self, factor):
         """The problem with all weights of the loss times `factor`: another C on the same data."""
-        loss = replace(self.loss, s=factor * self.loss.s)
         sums = (factor * part for part in (self.moments.label_sums, self.moments.total))
         moments = replace(self.moments, **dict(zip(("label_sums", "total"), sums, strict=True)))
-        return replace(self, loss=loss, moments=moments)
+        return replace(self, loss=self.loss.times(factor), moments=moments)
 
     def _centred(self, W, b):
         """The same probabilities from (W, b) whose sums over the score columns are zero, which makes them

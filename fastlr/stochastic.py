@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from fastlr import minibatch, validate
+from fastlr import blocks, minibatch, validate
 from fastlr.base import ProbabilityClassifier, feature_units, stored_dtype
-from fastlr.blocks import BlockTraining
 from fastlr.data import Data, SomeRows, thread_count
-from fastlr.losses import Softmax, SoftmaxOfBlocks
+from fastlr.losses import Softmax
 from fastlr.memory import Mapping
 from fastlr.progress import progress_of
 from fastlr.stopping import EarlyStopping
@@ -93,30 +92,18 @@ class StochasticClassifier(ProbabilityClassifier):
         """The model to train, from the weights of `previous`, an estimator, where they fit. Weights of
         samples are scaled to mean one, so that they do not change the size of the steps, or taken as they
         are."""
-        n_classes, is_whole = len(training.classes), not isinstance(training, BlockTraining)
-        data = Data(training.X, thread_count(self.n_threads)) if is_whole else training.data
+        data = blocks.data(training, thread_count(self.n_threads))
         if data.is_sparse and self.scaling == "standard":
             raise ValueError("scaling='standard' needs dense X; found a sparse matrix.")
-        if is_whole:
-            weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
-            plain, kept = Softmax(training.y, training.weight, n_classes), training.kept
-            total, n = weight.sum(), data.n if kept is None else len(kept)
-        else:
-            factors, mass = training.class_factors(self.class_weight), data.look.mass
-            plain, kept = SoftmaxOfBlocks(np.ones(n_classes), mass), None
-            total, n = factors @ mass, data.n
-        mean_weight = total / n if scale_weights else 1.0
+        plain, loss = blocks.losses(training, self.class_weight)
+        n = data.n if training.kept is None else len(training.kept)
+        mean_weight = loss.class_mass.sum() / n if scale_weights else 1.0
         moments = data.moments(plain) if self.scaling == "standard" else None
         units = feature_units(self.scaling, data.d, training.unit, moments)
         shift = np.zeros(data.d) if moments is None else moments.mean
         with np.errstate(over="ignore"):  # the next line tells of units that are too small
-            if is_whole:
-                loss = Softmax(training.y, weight / mean_weight, n_classes)
-            else:
-                loss = SoftmaxOfBlocks(factors / mean_weight, mass)
-            model = self._new_model(data, loss, units, shift, random, mean_weight)
-        if kept is not None:
-            model.kept, model.n = kept, len(kept)
+            model = self._new_model(data, loss.times(1 / mean_weight), units, shift, random, mean_weight)
+        model.kept, model.n = training.kept, n
         self._check_units(units, model.weights[0].dtype)
         if previous is not None and np.array_equal(previous.classes_, training.classes):
             previous._put(model)
@@ -175,7 +162,7 @@ class StochasticClassifier(ProbabilityClassifier):
             return training, (Data(X_val, threads), Softmax(y_val, np.ones(len(y_val)), n_classes))
         if self._stopping() is None or self.validation_fraction == 0:
             return training, None
-        if isinstance(training, BlockTraining):
+        if isinstance(training, blocks.BlockTraining):
             raise ValueError(
                 "Early stopping on Blocks needs X_val and y_val, or validation_fraction=0 to watch the "
                 "training data."
@@ -235,7 +222,7 @@ class StochasticClassifier(ProbabilityClassifier):
         part, validation = self._validation(training, X_val, y_val, random)
         model = self._model(part, random, self._start(training, **start), scale_weights=True)
         plan = self._plan(model.n)
-        if isinstance(training, BlockTraining):
+        if isinstance(training, blocks.BlockTraining):
             plan = minibatch.BlockPlan(
                 plan.batch_size, plan.shuffle, plan.drop_last, training.data.look.sizes
             )

@@ -7,10 +7,9 @@ import numpy as np
 
 from fastlr import blocks, validate
 from fastlr.base import feature_units
-from fastlr.data import Data, thread_count
+from fastlr.data import thread_count
 from fastlr.linear_model.base import LinearClassifier
 from fastlr.linear_model.convex import ConvexClassifier, centre
-from fastlr.losses import Softmax, SoftmaxOfBlocks
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 from fastlr.solvers import NAMES
@@ -213,18 +212,12 @@ class LogisticRegression(ConvexClassifier, LinearClassifier):
 
     def _problems(self, training, factor, l1, l2, data=None):
         """The one problem of all classes, with `factor` times the losses and these strengths."""
-        K = len(training.classes)
-        if isinstance(training, blocks.BlockTraining):
-            factors, data = training.class_factors(self.class_weight), training.data
-            loss = SoftmaxOfBlocks(factor * factors, data.look.mass)
-            plain = SoftmaxOfBlocks(np.ones(K), data.look.mass)
-        else:
-            if data is None:
-                data = Data(training.X, thread_count(self.n_threads))
-                data.require_memory(K if K > 2 else 1)
-            weight = validate.balanced(self.class_weight, training.classes, training.y, training.weight)
-            loss = Softmax(training.y, factor * weight, K)
-            plain = Softmax(training.y, training.weight, K)
+        plain, loss = blocks.losses(training, self.class_weight)
+        loss = loss.times(factor)
+        if data is None:
+            data = blocks.data(training, thread_count(self.n_threads))
+            if data.is_whole:
+                data.require_memory(loss.n_columns)
         # As of a StandardScaler, which knows no class weights.
         moments = spread = data.moments(loss)
         if self.scaling == "standard" and self.class_weight is not None:

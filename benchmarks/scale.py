@@ -5,6 +5,7 @@ Anonymous memory is what the process has of its own (RssAnon); pages of the mapp
 """
 
 import argparse
+import itertools
 import threading
 import time
 import warnings
@@ -90,7 +91,7 @@ def table(folder, epochs):
         work = f"softmax SGD, minibatches of 100: one epoch with its evaluation, mean of {count}"
         found = f"{what} accuracy {score:.2%}"
         yield f"| {work} | {source} | {seconds([spent])} | {found} | {peak / 1e9:.2f} GB |"
-    for penalty, tol in (("l2", 1e-3), ("l2", 1e-6), ("l1", 1e-3)):
+    for penalty, tol in itertools.product(("l2", "l1"), (1e-3, 1e-6)):
         for in_blocks, source in ((False, "the mapped file"), (True, "blocks")):
             spent, gap, solver, count, peak = apart(certified, folder, in_blocks, penalty, tol)
             work = f"{penalty.upper()}, C = 600 / n, to a relative gap of {tol:.0e}"

@@ -78,7 +78,7 @@ def _is_large(data):
 
 def _has_many_rows(data, tol):
     """Whether Hessians of all rows take longer than SAGA, which has a hard time with the last digits."""
-    return _is_large(data) or (data.n >= 100_000 and tol >= 1e-5)
+    return data.n >= 100_000 and tol >= 1e-5
 
 
 # What "auto" goes by: the first rule that holds. Raced on MNIST, 20 Newsgroups and scikit-learn's small data.
@@ -99,11 +99,7 @@ RULES = (
         "a few epochs reach so loose a tolerance",
     ),
     _Rule(
-        lambda problem, tol: (
-            not problem.data.is_sparse
-            and _is_large(problem.data)
-            and (problem.penalty.l1 == 0 or tol >= 1e-3)
-        ),
+        lambda problem, tol: not problem.data.is_sparse and _is_large(problem.data),
         "subsampled",
         "a sample tells enough of the curvature of so many rows",
     ),

@@ -13,7 +13,7 @@ blocks, wherever these lie.
    whose gradient at W is that of all rows (Shamir, Srebro and Zhang 2014: the error shrinks by that of the
    sample's Hessian, about sqrt(weights / rows of the sample)); q_j bounds the curvature that feature j has
    in all rows and not in the sample;
-4. where the objective has risen, hold harder and do 3 again.
+4. hold less and go on from there, or where the objective has risen, hold harder and do 3 again.
 
 Shapes: n samples, m rows of the sample, d features, K score columns.
 """
@@ -28,7 +28,8 @@ from fastlr.solvers.saga import Tilt, saga
 _SAMPLE_BYTES = 128e6
 _EPOCHS = 20
 _START_TOL = 1e-3  # of the sample's solution, which is that far from that of all rows
-_HOLD, _LESS, _MORE, _MOST = 0.1, 0.5, 8.0, 1e6
+_HOLD, _LEAST, _MORE, _MOST = 0.1, 1e-3, 8.0, 1e6
+_QUICKLY, _CAREFULLY = 0.1, 0.7  # how much less to hold after a step that was good: until one was not, then
 _EVERYWHERE = 0.01  # of all the curvature of a feature, as if the sample lacked it
 
 
@@ -76,7 +77,7 @@ def subsampled(problem, W, b, rng, dtype):
     second = _second_moment(problem)
     missing = np.maximum(second - _second_moment(part), 0) + _EVERYWHERE * second
     missing *= problem.loss.curvature * problem.loss.class_mass.sum()
-    hold = _HOLD
+    hold, less = _HOLD, _QUICKLY
     while hold < _MOST:
         _, G, G_b = part.loss_gradient(at.W, at.b)
         held = hold * missing
@@ -84,5 +85,7 @@ def subsampled(problem, W, b, rng, dtype):
         W, b = yield from _epochs(saga(part, at.W, at.b, rng, dtype, tilt), _EPOCHS)
         new = (yield W, b) or certify(problem, W, b)
         better = new.objective < at.objective
-        hold = max(_LESS * hold, _HOLD) if better else _MORE * hold
-        at = new if better else at
+        if better:
+            hold, at = max(less * hold, _LEAST), new
+        else:
+            hold, less = _MORE * hold, _CAREFULLY

@@ -117,6 +117,7 @@ def test_a_small_sample_finds_the_optimum_of_all_rows(monkeypatch):
 def test_a_large_sample_needs_few_steps(monkeypatch):
     """Features are held back less and less while that goes well: a hold that stays costs dozens of steps."""
     monkeypatch.setattr(subsampled, "_SAMPLE_BYTES", 10_000 * 20 * 8)
+    # Correlated features, some of them linear in others, which SAGA's longest steps would not end on.
     X, y = make_classification(40_000, 20, n_informative=10, n_classes=4, random_state=0)
     for penalty in ("l1", "l2"):
         clf = LogisticRegression(penalty=penalty, C=0.01, tol=1e-7, solver="subsampled", random_state=0).fit(

@@ -86,6 +86,10 @@ class Tilt:
     G_b: np.ndarray
     curvatures: np.ndarray
 
+    def value(self, W, b):
+        square = np.einsum("kj,kj,j->", W, W, self.curvatures, dtype=np.float64)
+        return np.vdot(self.G, W) + self.G_b @ b + square / 2
+
 
 class _Table:
     """The blocks, their stored residuals, and the sums of their stored gradients."""
@@ -152,7 +156,7 @@ def saga(problem, W, b, rng, dtype, tilt=None):
     """Yields (W, b) after each epoch; with a `tilt`, of the problem with its terms."""
     data = problem.data
     W, b = data.weights(len(b), dtype) + W.astype(dtype), b.astype(dtype)
-    yield W, b
+    start = yield W, b
 
     table = _Table(problem, rng.permutation(data.n), max(1, min(_BLOCK, data.n // 8)), dtype, tilt)
     h = _metric(problem)
@@ -169,7 +173,7 @@ def saga(problem, W, b, rng, dtype, tilt=None):
     # Blocks without a gradient have none to measure: then a bound for the mean block, as h >= second moment.
     mass = problem.loss.s.sum()
     L = curvature(1e6 * mass) or problem.loss.curvature * mass * (1 + data.d)
-    last, caution = problem.null_objective, 1.0
+    last, caution = problem.null_objective if start is None else start.objective, 1.0
     while True:
         yield from table.visit(rng.permutation(table.m), W, b, caution * _STEP / L, h, problem.fit_intercept)
         certificate = yield W, b

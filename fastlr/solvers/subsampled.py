@@ -18,6 +18,8 @@ blocks, wherever these lie.
 Shapes: n samples, m rows of the sample, d features, K score columns.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastlr.certificate import certify
@@ -26,20 +28,40 @@ from fastlr.solvers.newton_cg import newton_cg
 from fastlr.solvers.saga import Tilt, saga
 
 _SAMPLE_BYTES = 128e6
-_EPOCHS = 20
-_START_TOL = 1e-3  # of the sample's solution, which is that far from that of all rows
+# SAGA ends where so many epochs bring little of what all of them have brought.
+_LOOK, _LOOKS, _MOST_LOOKS, _LITTLE = 5, 4, 20, 0.01
 _HOLD, _LEAST, _MORE, _MOST = 0.1, 1e-3, 8.0, 1e6
 _QUICKLY, _CAREFULLY = 0.1, 0.7  # how much less to hold after a step that was good: until one was not, then
 _EVERYWHERE = 0.01  # of all the curvature of a feature, as if the sample lacked it
 
 
-def _epochs(steps, count):
-    """The last of so many iterates; yields None now and then."""
-    next(steps)
-    while count:
-        iterate = steps.send(None)
-        count -= iterate is not None
+class _Seen(NamedTuple):
+    """What SAGA takes of a certificate."""
+
+    objective: float
+
+
+def _solve(part, W, b, rng, dtype, tilt=None):
+    """Weights after some epochs of SAGA, which hears now and then how it goes; yields None in between."""
+
+    def objective(W, b):
+        loss, _ = part.data.evaluate(W, part.bias(W, b), part.loss)
+        return loss + part.penalty.value(W, b) + (tilt.value(W, b) if tilt else 0.0)
+
+    steps = saga(part, W, b, rng, dtype, tilt)
+    W, b = next(steps)
+    seen = [objective(W, b)]
+    while len(seen) <= _MOST_LOOKS:
+        told = _Seen(seen[-1])
+        for _ in range(_LOOK):
+            while (iterate := steps.send(told)) is None:
+                told = None
+                yield None
+            told = None
+        seen.append(objective(*iterate))
         yield None
+        if len(seen) > _LOOKS and seen[-2] - seen[-1] <= _LITTLE * (seen[0] - seen[-1]):
+            break
     return tuple(part.astype(np.float64) for part in iterate)
 
 
@@ -72,7 +94,7 @@ def subsampled(problem, W, b, rng, dtype):
     if at is None:
         W, b = W.astype(np.float64), b.astype(np.float64)
         if not W.any():
-            W, b = yield from _epochs(saga(part, W, b, rng, dtype), _EPOCHS)
+            W, b = yield from _solve(part, W, b, rng, dtype)
         at = (yield W, b) or certify(problem, W, b)
     second = _second_moment(problem)
     missing = np.maximum(second - _second_moment(part), 0) + _EVERYWHERE * second
@@ -82,7 +104,7 @@ def subsampled(problem, W, b, rng, dtype):
         _, G, G_b = part.loss_gradient(at.W, at.b)
         held = hold * missing
         tilt = Tilt(at.G - G - held * at.W, at.G_b - G_b, held)
-        W, b = yield from _epochs(saga(part, at.W, at.b, rng, dtype, tilt), _EPOCHS)
+        W, b = yield from _solve(part, at.W, at.b, rng, dtype, tilt)
         new = (yield W, b) or certify(problem, W, b)
         better = new.objective < at.objective
         if better:

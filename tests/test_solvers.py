@@ -12,6 +12,8 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from fastlr import LogisticRegression
+from fastlr.data import Data
+from fastlr.losses import Softmax
 from fastlr.penalties import ElasticNet
 from fastlr.problem import LinearProblem
 from fastlr.solvers import ALIASES, NAMES, SOLVERS, _Rule, choose, describe, minimise
@@ -139,6 +141,29 @@ def test_choose(name, penalty):
     assert reason.startswith(f"{found.name}: ") and reason.endswith(".")
     assert {"l1": "L1", "l2": "L2", "elasticnet": "elastic net"}[penalty] in reason
     assert "60 x 6 dense" in reason and (name == "auto" or repr(name) in reason)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "penalty", "tol", "name"),
+    [
+        (900_000, 784, "l1", 0.1, "subsampled"),
+        (900_000, 784, "l1", 1e-7, "subsampled"),
+        (900_000, 784, "l2", 1e-4, "subsampled"),
+        (5000, 784, "l1", 0.1, "saga"),
+        (50, 784, "l1", 0.1, "newton-cd"),
+        (200_000, 784, "l1", 1e-4, "saga"),
+        (200_000, 784, "l1", 1e-6, "newton-cd"),
+        (5000, 784, "l1", 1e-4, "newton-cd"),
+        (5000, 784, "l2", 1e-4, "newton-cg"),
+        (1000, 20, "l2", 1e-4, "newton-cd"),
+    ],
+)
+def test_auto_goes_by_size_and_tolerance(n, d, penalty, tol, name):
+    """As the guide's table says, of dense bytes; the rows are one in memory."""
+    data = Data(np.broadcast_to(np.ones(d, np.uint8), (n, d)))
+    loss = Softmax(np.arange(n, dtype=np.int32) % 10, np.ones(n), 10)
+    penalty = ElasticNet(float(penalty == "l1"), float(penalty == "l2"), np.ones(d))
+    assert choose("auto", LinearProblem(data, loss, penalty, None, None), tol)[0].name == name
 
 
 def test_describe():

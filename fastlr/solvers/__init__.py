@@ -89,6 +89,11 @@ RULES = (
         "blocks are read once or twice for a step whose curvature is that of a sample",
     ),
     _Rule(
+        lambda problem, tol: not problem.data.is_sparse and _is_large(problem.data),
+        "subsampled",
+        "a sample tells enough of the curvature of so many rows",
+    ),
+    _Rule(
         lambda problem, tol: (
             problem.penalty.l1 > 0
             and not problem.data.is_sparse
@@ -97,11 +102,6 @@ RULES = (
         ),
         "saga",
         "a few epochs reach so loose a tolerance",
-    ),
-    _Rule(
-        lambda problem, tol: not problem.data.is_sparse and _is_large(problem.data),
-        "subsampled",
-        "a sample tells enough of the curvature of so many rows",
     ),
     _Rule(
         lambda problem, tol: (

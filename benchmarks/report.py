@@ -177,7 +177,7 @@ def _factor(found, level):
     ours, theirs = found.times(OURS, level), found.times(found.best_peer(level), level)
     if ours is None:
         return "fastlr did not get there"
-    return f"{statistics.median(ours) / statistics.median(theirs):.2g} times as fast"
+    return f"{statistics.median(ours) / statistics.median(theirs):.1f} times as fast"
 
 
 def details(found):

@@ -135,7 +135,7 @@ def probabilities(const stored[:, ::1] Z, floating[:, ::1] P, int n_threads):
 
     Parameters
     ----------
-    Z : (n, K)                  # IN, finite
+    Z : (n, K)                  # IN, finite in the type of P
     P : (n, max(K, 2))          # OUT
     """
     cdef Job job

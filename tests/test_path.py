@@ -210,3 +210,19 @@ def test_refuses(options):
     X, y = toy()
     with pytest.raises(ValueError, match=list(options)[-1]):
         logistic_path(X, y, **options)
+
+
+def test_a_gradient_of_rounding_is_none():
+    """Standardised, without intercept, all weight in one class: sums of columns are zero but for rounding."""
+    X, weight = np.random.default_rng(1).standard_normal((30, 4)), np.r_[np.ones(29), 0.0]
+    path = logistic_path(
+        X,
+        np.repeat([0, 1], [29, 1]),
+        penalty="l1",
+        Cs=3,
+        sample_weight=weight,
+        fit_intercept=False,
+        scaling="standard",
+    )
+    np.testing.assert_allclose(path.Cs, [1e-4, 1.0, 1e4])
+    assert not path.coefs.any()

@@ -90,12 +90,15 @@ def automatic_grid(n, problem, l1_ratios):
     """n values of C for a problem that is posed at C = 1.
 
     W = 0 is optimal up to C = l1_ratio / max |null gradient|, the gradient being taken in the units of the
-    penalty: from there (at the smallest ratio) three decades on (at the largest). Without an L1 part,
-    scikit-learn's 1e-4 to 1e4.
+    penalty: from there (at the smallest ratio) three decades on (at the largest). Without an L1 part, or a
+    gradient beyond rounding, scikit-learn's 1e-4 to 1e4.
     """
     shares = [ratio for ratio in l1_ratios if ratio > 0]
-    steepest = np.max(np.abs(problem.null_gradient) / problem.penalty.units, initial=0.0)
-    if not shares or steepest == 0:
+    moments, units = problem.moments, problem.penalty.units
+    steepest = np.max(np.abs(problem.null_gradient) / units, initial=0.0)
+    sizes = np.sqrt(moments.variance + (moments.mean - problem.shift) ** 2) / units
+    rounding = 1e-14 * problem.loss.class_mass.sum() * np.max(sizes, initial=0.0)
+    if not shares or steepest <= rounding:
         return np.logspace(-4, 4, n)
     # A trace less, so that rounding lets no weight in at the first point.
     return np.geomspace(

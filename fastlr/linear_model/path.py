@@ -96,7 +96,7 @@ def automatic_grid(n, problem, l1_ratios):
     shares = [ratio for ratio in l1_ratios if ratio > 0]
     moments, units = problem.moments, problem.penalty.units
     steepest = np.max(np.abs(problem.null_gradient) / units, initial=0.0)
-    sizes = np.sqrt(moments.variance + (moments.mean - problem.shift) ** 2) / units
+    sizes = np.hypot(np.sqrt(moments.variance), moments.mean) / units
     rounding = 1e-14 * problem.loss.class_mass.sum() * np.max(sizes, initial=0.0)
     if not shares or steepest <= rounding:
         return np.logspace(-4, 4, n)

@@ -215,6 +215,7 @@ def test_refuses(options):
 def test_a_gradient_of_rounding_is_none():
     """Standardised, without intercept, all weight in one class: sums of columns are zero but for rounding."""
     X, weight = np.random.default_rng(1).standard_normal((30, 4)), np.r_[np.ones(29), 0.0]
+    X[:, 3] = 1 / 3
     path = logistic_path(
         X,
         np.repeat([0, 1], [29, 1]),

@@ -472,6 +472,8 @@ def test_legacy_attributes(n_classes, l1_ratios, refit):
     peer = linear_model.LogisticRegressionCV(**options)
     if "use_legacy_attributes" in peer.get_params():
         peer.set_params(use_legacy_attributes=True)
+    elif l1_ratios is not None:  # before 1.8 they are heeded for this penalty alone
+        peer.set_params(penalty="elasticnet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer.fit(X, y)

@@ -69,7 +69,7 @@ asked = []
 memory.require = data.require = lambda need, *texts: asked.append(need)
 name, n, d, K, kind = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
 rng = np.random.default_rng(0)
-X = sp.random_array((n, d), density=20 / d, format="csr", rng=rng) if kind == "csr" else (
+X = sp.random_array((n, d), density=20 / d, format="csr", random_state=rng) if kind == "csr" else (
     rng.random((n, d), dtype=np.float32).astype(kind))
 options = {"max_iter": 1} | ({"hidden_layer_sizes": 500} if "MLP" in name else {})
 clf = getattr(fastlr, name)(**options).fit(rng.random((30, 3)), np.arange(30) % 3)
@@ -161,7 +161,7 @@ def test_what_fits_is_not_refused(monkeypatch):
 def test_folds_count(monkeypatch):
     """All models of a cross-validation are kept."""
     monkeypatch.setattr(memory, "available", lambda: 1e9)
-    X, y = sp.random_array((40, 400_000), density=1e-4, format="csr", rng=0), np.arange(40) % 4
+    X, y = sp.random_array((40, 400_000), density=1e-4, format="csr", random_state=0), np.arange(40) % 4
     clf = fastlr.LogisticRegressionCV(Cs=30, cv=4)
     with pytest.raises(MemoryError, match=r"120 models of 1,600,000 weights.* Use fewer values in the grid"):
         clf.fit(X, y)

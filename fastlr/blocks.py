@@ -488,8 +488,9 @@ def losses(training, class_weight):
     if isinstance(training, BlockTraining):
         mass, factors = training.data.look.mass, training.class_factors(class_weight)
         return SoftmaxOfBlocks(np.ones(n_classes), mass), SoftmaxOfBlocks(factors, mass)
+    plain = Softmax(training.y, training.weight, n_classes)
     weight = validate.balanced(class_weight, training.classes, training.y, training.weight)
-    return Softmax(training.y, training.weight, n_classes), Softmax(training.y, weight, n_classes)
+    return plain, plain if weight is training.weight else Softmax(training.y, weight, n_classes)
 
 
 def look_at(estimator, blocks):

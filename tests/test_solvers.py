@@ -149,6 +149,8 @@ def test_choose(name, penalty):
         (900_000, 784, "l1", 0.1, "subsampled"),
         (900_000, 784, "l1", 1e-7, "subsampled"),
         (900_000, 784, "l2", 1e-4, "subsampled"),
+        (1000, 1_000_000, "l1", 1e-4, "newton-cd"),
+        (1000, 1_000_000, "l2", 1e-4, "newton-cg"),
         (5000, 784, "l1", 0.1, "saga"),
         (50, 784, "l1", 0.1, "newton-cd"),
         (200_000, 784, "l1", 1e-4, "saga"),

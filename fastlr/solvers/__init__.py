@@ -71,9 +71,9 @@ def _hessian_is_cheap(problem):
 
 
 def _is_large(data):
-    """Whether X is several times as large as the sample of `subsampled`: arrays of a number for each row
-    and class are then dear."""
-    return data.n * data.row_bytes > 640e6
+    """Whether X is several times as large as the sample of `subsampled`, of 128 MB, and this has as many rows
+    as there are features: with fewer it tells little of the curvature."""
+    return data.n * data.row_bytes > 640e6 and data.d * data.row_bytes <= 128e6
 
 
 def _has_many_rows(data, tol):
